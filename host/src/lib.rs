@@ -1,0 +1,26 @@
+//! Tidegate runs dbt projects as assets. This library is the host; the binary `tidegate` is its command line.
+//!
+//! What flows through it: a request becomes a run, which is committed before anything else happens ([`engine`]). Each
+//! step of a run is one dbt process under an attempt process of its own, which outlives the host and appends every line
+//! that dbt says to a file ([`process`]). The host tails that file ([`dbt`] reads the lines), turns what changes a state
+//! into events ([`model`]), folds the events into the state of the run ([`fold`]), and keeps both ([`store`]).
+//!
+//! [`config`] is what the operator wrote, [`project`] what dbt's manifest says, seen through a translator ([`policy`]),
+//! which is a WebAssembly component ([`plugins`]). [`cli`] shows it all to people and scripts.
+//!
+//! Arrows point one way: `cli` → `engine` → `project`, `process`, `store`, `fold`; `project` → `config`, `policy`, `process`,
+//! `dbt`; `config` → `dbt`, `schedule`; `policy` → `plugins`; `store` → `fold`; everything → `model`, and `model` →
+//! nothing. `tests/architecture.rs` keeps them so.
+
+pub mod cli;
+pub mod config;
+pub mod dbt;
+pub mod engine;
+pub mod fold;
+pub mod model;
+pub mod plugins;
+pub mod policy;
+pub mod process;
+pub mod project;
+pub mod schedule;
+pub mod store;

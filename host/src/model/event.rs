@@ -1,0 +1,262 @@
+//! Events: each change of a run's state, as an append-only record. Everything else about a run is a fold of these.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{AttemptId, NodeState, ResourceType, RunId, RunRequest, RunState};
+
+/// Something that happened to a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// The run.
+    pub run: RunId,
+    /// When the host learned of it.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What can happen to a run. Names are past tense; the order in this list is that of a run's life.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// The run was accepted; it is queued from here on.
+    RunRequested {
+        /// What was asked for.
+        request: Box<RunRequest>,
+    },
+    /// It was accepted and then could not be started.
+    RunRefused {
+        /// Why, for people.
+        reason: String,
+    },
+    /// Its turn came.
+    RunStarted {
+        /// The digest of the manifest that the host had prepared.
+        manifest_digest: Option<String>,
+        /// The plugins that shaped its assets.
+        plugins: Vec<PluginRecord>,
+    },
+    /// An attempt is about to be spawned. Written before it is, so that nothing runs that is not on record.
+    AttemptStarted {
+        /// Which.
+        attempt: AttemptId,
+        /// The full command.
+        command: Vec<String>,
+        /// Names of the environment variables that dbt gets.
+        environment: Vec<String>,
+        /// The revision of the project's files.
+        revision: Option<String>,
+    },
+    /// The attempt process runs.
+    AttemptSpawned {
+        /// Which.
+        attempt: AttemptId,
+        /// How to find the process again.
+        identity: AttemptIdentity,
+    },
+    /// dbt said something about itself.
+    DbtReported {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// The version of dbt.
+        dbt_version: Option<String>,
+        /// The adapter and its version.
+        adapter: Option<String>,
+        /// The target.
+        target: Option<String>,
+        /// dbt's invocation id.
+        invocation_id: Option<String>,
+    },
+    /// dbt said which nodes the attempt's selection holds.
+    PlanResolved {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Unique ids.
+        nodes: Vec<String>,
+    },
+    /// A node began.
+    NodeStarted {
+        /// In which attempt.
+        attempt: AttemptId,
+        /// dbt's id of the node.
+        unique_id: String,
+        /// dbt's resource type.
+        resource_type: ResourceType,
+        /// When, as dbt says.
+        started_at: Option<Timestamp>,
+        /// dbt's thread.
+        thread: Option<String>,
+        /// The relation.
+        relation_name: Option<String>,
+    },
+    /// A node ended.
+    NodeFinished {
+        /// In which attempt.
+        attempt: AttemptId,
+        /// How.
+        result: Box<NodeResult>,
+    },
+    /// dbt said that the selection matches nothing.
+    NothingToDo {
+        /// In which attempt.
+        attempt: AttemptId,
+        /// What dbt said about the selection.
+        message: Option<String>,
+    },
+    /// dbt itself failed, as opposed to a node.
+    DbtFailed {
+        /// In which attempt.
+        attempt: AttemptId,
+        /// dbt's own text.
+        message: String,
+    },
+    /// So much of the attempt's log has been read.
+    LogRead {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// The offset, in bytes, behind the last line that was read.
+        offset: u64,
+        /// How many lines up to there were not dbt events.
+        raw_lines: u64,
+    },
+    /// Someone asked to cancel the run.
+    CancelRequested {
+        /// Who.
+        by: String,
+    },
+    /// dbt ended.
+    AttemptExited {
+        /// Which.
+        attempt: AttemptId,
+        /// How; none when the attempt process is gone without a word.
+        exit: Option<ExitStatus>,
+    },
+    /// dbt's artifact of results was read.
+    ResultsRead {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// From which artifact.
+        source: ResultsSource,
+        /// Every result in it.
+        results: Vec<NodeResult>,
+    },
+    /// The attempt's state was decided from its nodes, its exit and what was planned.
+    AttemptFinished {
+        /// Which.
+        attempt: AttemptId,
+        /// The state.
+        state: RunState,
+        /// Why, where there is more to say.
+        reason: Option<String>,
+    },
+    /// The run's state was decided from its steps.
+    RunFinished {
+        /// The state.
+        state: RunState,
+        /// Why, where there is more to say.
+        reason: Option<String>,
+    },
+}
+
+impl EventKind {
+    /// Whether it only says what stands in the attempt's log, from which it can be read again.
+    pub fn is_in_the_log(&self) -> bool {
+        matches!(
+            self,
+            Self::DbtReported { .. }
+                | Self::NodeStarted { .. }
+                | Self::NodeFinished { .. }
+                | Self::NothingToDo { .. }
+                | Self::DbtFailed { .. }
+                | Self::LogRead { .. }
+        )
+    }
+}
+
+/// The result of a node, as an event or an artifact of dbt tells it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeResult {
+    /// dbt's id of the node.
+    pub unique_id: String,
+    /// dbt's resource type.
+    pub resource_type: ResourceType,
+    /// How it ended.
+    pub state: NodeState,
+    /// When dbt began it.
+    pub started_at: Option<Timestamp>,
+    /// When dbt ended it.
+    pub finished_at: Option<Timestamp>,
+    /// Seconds, as dbt measured them.
+    pub execution_time: Option<f64>,
+    /// dbt's thread.
+    pub thread: Option<String>,
+    /// The error text, or what the adapter answered.
+    pub message: Option<String>,
+    /// Rows that the adapter says it wrote.
+    pub rows_affected: Option<u64>,
+    /// Rows that made a test fail or warn.
+    pub failures: Option<u64>,
+    /// The relation that was built or tested.
+    pub relation_name: Option<String>,
+    /// dbt's id of the node because of which this one was skipped.
+    pub skipped_because_of: Option<String>,
+}
+
+/// Which artifact of dbt results were read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResultsSource {
+    /// `run_results.json`.
+    RunResults,
+    /// `sources.json`.
+    Sources,
+}
+
+/// The process that owns a dbt process, told apart from a later one with the same pid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptIdentity {
+    /// Its process id.
+    pub pid: i32,
+    /// When it was started, in the kernel's ticks since boot.
+    pub start_time: u64,
+    /// The machine's boot.
+    pub boot_id: String,
+}
+
+/// How a dbt process ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExitStatus {
+    /// The exit code, where it exited.
+    pub code: Option<i32>,
+    /// The signal that killed it, where one did.
+    pub signal: Option<i32>,
+    /// Why dbt could not be started at all.
+    pub spawn_error: Option<String>,
+    /// Whether it was asked to stop.
+    pub cancelled: bool,
+    /// Whether processes that it had left behind had to be killed.
+    pub leaked: bool,
+    /// Seconds of processor time that dbt used.
+    pub cpu_seconds: f64,
+    /// dbt's peak of memory, in bytes.
+    pub peak_memory: u64,
+    /// Lines that were not kept because the log had reached its cap, or could not be written.
+    pub lost_lines: u64,
+    /// When it ended.
+    pub at: Timestamp,
+}
+
+/// A plugin that had a say in a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginRecord {
+    /// What it was used as, such as `translator`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The sha256 of its bytes.
+    pub digest: String,
+}

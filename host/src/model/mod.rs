@@ -1,0 +1,23 @@
+//! Plain data that every room speaks: ids, assets, projects, runs and events.
+//!
+//! Owns the words and their serialized shapes. Never does anything: no I/O, no clock, no SQL, no wasmtime.
+
+mod asset;
+mod event;
+mod failure;
+mod ids;
+mod nearest;
+mod node;
+mod project;
+mod run;
+mod words;
+
+pub use asset::{Asset, AssetKey, AssetShape, Check, Exposure, NodeFacts, Severity};
+pub use event::{AttemptIdentity, Event, EventKind, ExitStatus, NodeResult, PluginRecord, ResultsSource};
+pub use failure::first_line;
+pub use ids::{AttemptId, ResourceType, RunId};
+pub use nearest::nearest;
+pub use node::NodeState;
+pub use project::Project;
+pub use run::{Attempt, Launch, NodeRun, Run, RunRequest, RunState, Step, StepRequest};
+pub use words::shell_words;

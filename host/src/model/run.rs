@@ -1,0 +1,262 @@
+//! Runs: what was asked for, and what has become of it. Each of these is a fold of the run's events.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{AttemptId, AttemptIdentity, ExitStatus, NodeState, PluginRecord, ResourceType, RunId};
+
+/// Who asked for a run, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// The name of the user.
+    pub user: String,
+    /// `cli` for now; schedules, triggers and the API follow.
+    pub via: String,
+    /// The command line that asked.
+    pub command: Vec<String>,
+}
+
+/// One step of a request: a dbt command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRequest {
+    /// dbt's arguments, from the subcommand on: `["build", "--select", "fct_orders+"]`.
+    pub args: Vec<String>,
+}
+
+/// What a run is asked to do: resolved, so that later changes of the configuration do not change it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRequest {
+    /// Unique; a request that comes twice with one key makes one run.
+    pub key: String,
+    /// The project's name.
+    pub project: String,
+    /// The job's name; none for a selection that was materialized by hand.
+    pub job: Option<String>,
+    /// In order; a step that fails ends the run.
+    pub steps: Vec<StepRequest>,
+    /// Whether a run that finds nothing to do counts as failed.
+    pub empty_fails: bool,
+    /// Who asked, and how.
+    pub launch: Launch,
+    /// The configuration file that named the project and the job.
+    pub config_file: PathBuf,
+    /// The project's and the job's configuration as it was used; of environment variables only the names.
+    pub configuration: serde_json::Value,
+}
+
+/// The state of a run, of a step and of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    /// Accepted, waiting for its turn.
+    Queued,
+    /// Under way.
+    Running,
+    /// Everything that was planned was done.
+    Succeeded,
+    /// Everything was done, and something warned.
+    Warned,
+    /// Nothing failed, but something was skipped.
+    Incomplete,
+    /// A node or dbt itself failed.
+    Failed,
+    /// The selection matched nothing.
+    Empty,
+    /// Someone stopped it.
+    Cancelled,
+    /// It was killed, or the machine went down.
+    Interrupted,
+    /// It was accepted, and then could not be started.
+    Refused,
+}
+
+impl RunState {
+    /// The state's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Warned => "warned",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+            Self::Empty => "empty",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// Whether nothing more will happen.
+    pub fn is_finished(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+
+    /// Whether the next step may run after a step that ended so.
+    pub fn lets_go_on(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Warned | Self::Empty)
+    }
+}
+
+impl std::fmt::Display for RunState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A run: the fold of its events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its number.
+    pub id: RunId,
+    /// What was asked for.
+    pub request: RunRequest,
+    /// Where it stands.
+    pub state: RunState,
+    /// Why it is in that state, where there is more to say.
+    pub reason: Option<String>,
+    /// When it was asked for.
+    pub requested_at: Timestamp,
+    /// When its first step began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Who asked to cancel it.
+    pub cancelled_by: Option<String>,
+    /// The digest of the manifest that the host had prepared.
+    pub manifest_digest: Option<String>,
+    /// The plugins that shaped its assets.
+    pub plugins: Vec<PluginRecord>,
+    /// Its steps, in order; all of them from the first moment.
+    pub steps: Vec<Step>,
+}
+
+/// A step of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// dbt's arguments.
+    pub args: Vec<String>,
+    /// Where it stands.
+    pub state: RunState,
+    /// The attempts at it, in order.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One dbt process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Run, step and number.
+    pub id: AttemptId,
+    /// Where it stands.
+    pub state: RunState,
+    /// Why it is in that state, where there is more to say: dbt's own error where dbt itself failed.
+    pub reason: Option<String>,
+    /// The full command.
+    pub command: Vec<String>,
+    /// Names of the environment variables that dbt got; values are not kept.
+    pub environment: Vec<String>,
+    /// The process that owns dbt, to find it again.
+    pub identity: Option<AttemptIdentity>,
+    /// The revision of the project's files, as the version control knows it.
+    pub revision: Option<String>,
+    /// The dbt version that dbt reported.
+    pub dbt_version: Option<String>,
+    /// The adapter and its version that dbt reported.
+    pub adapter: Option<String>,
+    /// The target that dbt reported.
+    pub target: Option<String>,
+    /// dbt's invocation id.
+    pub invocation_id: Option<String>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When dbt ended.
+    pub finished_at: Option<Timestamp>,
+    /// How dbt ended.
+    pub exit: Option<ExitStatus>,
+    /// How far dbt's log has been read, in bytes.
+    pub log_offset: u64,
+    /// Lines of that part of the log that were not dbt events.
+    pub raw_lines: u64,
+    /// How many nodes dbt said it would select; none until that is known.
+    pub planned: Option<u64>,
+    /// Whether dbt said that there was nothing to do.
+    pub nothing_to_do: bool,
+    /// Whether `run_results.json` or `sources.json` was read.
+    pub has_results: bool,
+    /// The nodes, by unique id. The store keeps them apart.
+    #[serde(skip)]
+    pub nodes: BTreeMap<String, NodeRun>,
+}
+
+/// A node in an attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeRun {
+    /// dbt's id of the node.
+    pub unique_id: String,
+    /// dbt's resource type.
+    pub resource_type: ResourceType,
+    /// Where it stands.
+    pub state: NodeState,
+    /// When dbt began it.
+    pub started_at: Option<Timestamp>,
+    /// When dbt ended it.
+    pub finished_at: Option<Timestamp>,
+    /// Seconds, as dbt measured them.
+    pub execution_time: Option<f64>,
+    /// dbt's thread.
+    pub thread: Option<String>,
+    /// The error text, or what the adapter answered.
+    pub message: Option<String>,
+    /// Rows that the adapter says it wrote.
+    pub rows_affected: Option<u64>,
+    /// Rows that made a test fail or warn.
+    pub failures: Option<u64>,
+    /// The relation that was built or tested.
+    pub relation_name: Option<String>,
+    /// The node because of which this one was skipped.
+    pub skipped_because_of: Option<String>,
+    /// Whether dbt had planned it when the attempt began.
+    pub planned: bool,
+    /// What the artifacts say where the events said something else, or nothing.
+    pub reconciled: Option<String>,
+}
+
+impl Run {
+    /// The step with this number, from 1.
+    pub fn step(&self, number: u32) -> Option<&Step> {
+        self.steps.get(usize::try_from(number).ok()?.checked_sub(1)?)
+    }
+
+    /// The attempt with this id.
+    pub fn attempt(&self, id: AttemptId) -> Option<&Attempt> {
+        self.step(id.step)?.attempts.iter().find(|a| a.id == id)
+    }
+
+    /// The attempt that is under way.
+    pub fn running_attempt(&self) -> Option<&Attempt> {
+        self.steps.iter().flat_map(|s| &s.attempts).find(|a| !a.state.is_finished())
+    }
+
+    /// The name for listings: the job, or what was materialized.
+    pub fn title(&self) -> String {
+        match &self.request.job {
+            Some(job) => job.clone(),
+            None => {
+                self.request.steps.iter().map(|s| super::shell_words(&s.args)).collect::<Vec<_>>().join("; ")
+            }
+        }
+    }
+}
+
+impl Attempt {
+    /// How many nodes are in each state, most telling first.
+    pub fn counts(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        for node in self.nodes.values() {
+            *counts.entry(node.state.as_str()).or_default() += 1;
+        }
+        counts
+    }
+}
