@@ -1,0 +1,256 @@
+//! The entries of a manifest as assets, checks and exposures, each still with the names of what it depends on.
+//!
+//! Owns which entry becomes what, and which fields it must have. Never follows a dependency: `graph` does.
+
+use std::{borrow::Cow, collections::HashMap, path::Path};
+
+use serde_json::value::RawValue;
+
+use super::{
+    ManifestError, Remark,
+    digest::Digester,
+    document::Document,
+    json::{Fields, one_or_more, pick, text, texts},
+    shape::{self, Config, Groups, Subject, effective_meta},
+};
+use crate::model::{Asset, Check, Exposure, ResourceType, Severity};
+
+/// Everything in a manifest that has a place in the graph.
+#[derive(Default)]
+pub(super) struct Nodes<'a> {
+    /// Assets without their neighbours, with their entries and what they depend on.
+    pub assets: Vec<AssetNode<'a>>,
+    /// Checks without their assets, with the nodes that they are checks on, and all that they read.
+    pub checks: Vec<(Check, Ids<'a>, Ids<'a>)>,
+    /// Exposures without what they use, with the nodes that they depend on.
+    pub exposures: Vec<(Exposure, Ids<'a>)>,
+    /// What the nodes depend on that are none of these: ephemeral models, metrics, analyses and the like.
+    pub bridges: HashMap<Cow<'a, str>, Ids<'a>>,
+    /// Settings that were passed over.
+    pub remarks: Vec<Remark>,
+}
+
+/// Unique ids, as the manifest's text has them.
+pub(super) type Ids<'a> = Vec<Cow<'a, str>>;
+
+/// An asset without its neighbours.
+pub(super) struct AssetNode<'a> {
+    pub asset: Asset,
+    pub depends_on: Ids<'a>,
+    pub entry: &'a RawValue,
+}
+
+/// Sections whose entries only lead from one asset to another.
+const BRIDGES: [&str; 4] = ["functions", "metrics", "saved_queries", "semantic_models"];
+
+impl<'a> Nodes<'a> {
+    /// Reads every entry that has a place in the graph, and adds all entries to a digest.
+    pub fn read(
+        document: &Document<'a>,
+        adapter_type: &str,
+        digester: &mut Digester,
+    ) -> Result<Self, ManifestError> {
+        let mut nodes = Self::default();
+        let mut fields = Fields::default();
+        let mut groups = Groups::default();
+        for (_, entry) in document.section("groups")? {
+            fields.read(entry);
+            groups.add(&fields);
+        }
+        for section in ["nodes", "sources", "unit_tests", "exposures"].into_iter().chain(BRIDGES) {
+            document.section(section)?;
+        }
+        for section in document.section_names() {
+            for (key, raw) in document.entries(section) {
+                let is_object = fields.read(raw);
+                digester.add(section, &key.0, raw, is_object.then_some(&fields));
+                let entry = Entry { path: document.path(), unique_id: &key.0, fields: &fields };
+                nodes.add(section, &entry, raw, is_object, &groups, adapter_type)?;
+            }
+        }
+        Ok(nodes)
+    }
+
+    fn add(
+        &mut self,
+        section: &str,
+        entry: &Entry<'_, 'a>,
+        raw: &'a RawValue,
+        is_object: bool,
+        groups: &Groups,
+        adapter_type: &str,
+    ) -> Result<(), ManifestError> {
+        let is_bridge = BRIDGES.contains(&section);
+        if !is_bridge && !["nodes", "sources", "unit_tests", "exposures"].contains(&section) {
+            return Ok(());
+        }
+        if !is_object {
+            let (path, unique_id) = (entry.path.to_owned(), entry.unique_id.to_string());
+            return Err(ManifestError::Entry { path, unique_id });
+        }
+        match section {
+            "nodes" | "sources" => self.add_node(entry, raw, groups, adapter_type),
+            "unit_tests" => self.add_check(entry, ResourceType::UnitTest, &Config::of(entry.fields)),
+            "exposures" => self.add_exposure(entry),
+            _ => self.add_bridge(entry),
+        }
+    }
+
+    fn add_node(
+        &mut self,
+        entry: &Entry<'_, 'a>,
+        raw: &'a RawValue,
+        groups: &Groups,
+        adapter_type: &str,
+    ) -> Result<(), ManifestError> {
+        let config = Config::of(entry.fields);
+        if !config.enabled {
+            return Ok(());
+        }
+        let resource_type = entry.text("resource_type")?.map_or_else(
+            || ResourceType::of_unique_id(entry.unique_id),
+            |resource_type| ResourceType::from(resource_type.as_ref()),
+        );
+        let is_ephemeral =
+            resource_type == ResourceType::Model && config.materialized.as_deref() == Some("ephemeral");
+        if resource_type.is_check() {
+            return self.add_check(entry, resource_type, &config);
+        }
+        if !resource_type.is_asset() || is_ephemeral {
+            return self.add_bridge(entry);
+        }
+        let name = entry.required("name")?;
+        let package_name = entry.text("package_name")?.unwrap_or_default();
+        for key in ["description", "alias", "source_name"] {
+            entry.text(key)?;
+        }
+        let subject = Subject {
+            unique_id: entry.unique_id,
+            resource_type: &resource_type,
+            name: &name,
+            package_name: &package_name,
+            entry: entry.fields,
+            config: &config,
+        };
+        let shape = shape::default_shape(&subject, groups, &mut self.remarks);
+        let asset = Asset {
+            kinds: shape::kinds(adapter_type, &shape.tags),
+            shape,
+            unique_id: entry.unique_id.to_string(),
+            name: name.into_owned(),
+            package_name: package_name.into_owned(),
+            original_file_path: entry.text("original_file_path")?.unwrap_or_default().into_owned(),
+            fqn: entry.strings("fqn"),
+            materialized: config
+                .materialized
+                .filter(|_| resource_type != ResourceType::Source)
+                .map(Cow::into_owned),
+            relation_name: entry.text("relation_name")?.map(Cow::into_owned),
+            code_version: shape::code_version(entry.fields),
+            resource_type,
+            upstream: Vec::new(),
+            downstream: Vec::new(),
+            checks: Vec::new(),
+        };
+        self.assets.push(AssetNode { asset, depends_on: entry.depends_on()?, entry: raw });
+        Ok(())
+    }
+
+    /// A test is a check on the node that dbt attached it to; a test that dbt attached to none looks at every node that
+    /// it reads. A unit test looks at the model that it tests.
+    fn add_check(
+        &mut self,
+        entry: &Entry<'_, 'a>,
+        resource_type: ResourceType,
+        config: &Config<'a>,
+    ) -> Result<(), ManifestError> {
+        if !config.enabled {
+            return Ok(());
+        }
+        let attached = entry.text("attached_node")?.or(entry.text("tested_node_unique_id")?);
+        let reads = entry.depends_on()?;
+        let looks_at = attached.map_or_else(|| reads.clone(), |node| vec![node]);
+        let description = entry.text("description")?.filter(|text| !text.is_empty()).or_else(|| {
+            let [description] = pick(effective_meta(config, entry.fields), ["description"]);
+            description.and_then(text)
+        });
+        let is_warning = config.severity.as_deref().is_some_and(|word| word.eq_ignore_ascii_case("warn"));
+        let check = Check {
+            unique_id: entry.unique_id.to_string(),
+            name: entry.required("name")?.into_owned(),
+            resource_type,
+            severity: if is_warning { Severity::Warn } else { Severity::Error },
+            description: description.map(Cow::into_owned),
+            original_file_path: entry.text("original_file_path")?.unwrap_or_default().into_owned(),
+            assets: Vec::new(),
+            upstream: Vec::new(),
+        };
+        self.checks.push((check, looks_at, reads));
+        Ok(())
+    }
+
+    fn add_exposure(&mut self, entry: &Entry<'_, 'a>) -> Result<(), ManifestError> {
+        if !Config::of(entry.fields).enabled {
+            return Ok(());
+        }
+        let given = |key| Ok(entry.text(key)?.filter(|text| !text.is_empty()).map(Cow::into_owned));
+        let [email, owner_name] = pick(entry.fields.get("owner"), ["email", "name"]);
+        let owners = email.or(owner_name).and_then(one_or_more).unwrap_or_default();
+        let exposure = Exposure {
+            unique_id: entry.unique_id.to_string(),
+            name: entry.required("name")?.into_owned(),
+            label: given("label")?,
+            exposure_type: entry.text("type")?.unwrap_or_default().into_owned(),
+            url: given("url")?,
+            owner: Some(owners.join(", ")).filter(|owner| !owner.is_empty()),
+            description: given("description")?,
+            upstream: Vec::new(),
+        };
+        self.exposures.push((exposure, entry.depends_on()?));
+        Ok(())
+    }
+
+    fn add_bridge(&mut self, entry: &Entry<'_, 'a>) -> Result<(), ManifestError> {
+        self.bridges.insert(entry.unique_id.clone(), entry.depends_on()?);
+        Ok(())
+    }
+}
+
+/// An entry, and how to complain about it.
+struct Entry<'e, 'a> {
+    path: &'e Path,
+    unique_id: &'e Cow<'a, str>,
+    fields: &'e Fields<'a>,
+}
+
+impl<'a> Entry<'_, 'a> {
+    fn error(&self, key: &'static str, expected: &'static str) -> ManifestError {
+        let (path, unique_id) = (self.path.to_owned(), self.unique_id.to_string());
+        ManifestError::Field { path, unique_id, key, expected }
+    }
+
+    fn text(&self, key: &'static str) -> Result<Option<Cow<'a, str>>, ManifestError> {
+        let value = self.fields.get(key);
+        value.map(|value| text(value).ok_or_else(|| self.error(key, "a string"))).transpose()
+    }
+
+    fn required(&self, key: &'static str) -> Result<Cow<'a, str>, ManifestError> {
+        self.text(key)?.ok_or_else(|| self.error(key, "a string"))
+    }
+
+    /// Strings, where there are some.
+    fn strings(&self, key: &'static str) -> Vec<String> {
+        let values = self.fields.get(key).and_then(texts).unwrap_or_default();
+        values.into_iter().map(Cow::into_owned).collect()
+    }
+
+    fn depends_on(&self) -> Result<Ids<'a>, ManifestError> {
+        let Some(depends_on) = self.fields.get("depends_on") else { return Ok(Vec::new()) };
+        let [ids] = pick(Some(depends_on), ["nodes"]);
+        match ids {
+            Some(ids) => texts(ids).ok_or_else(|| self.error("depends_on.nodes", "a list of strings")),
+            None if depends_on.get().starts_with('{') => Ok(Vec::new()),
+            None => Err(self.error("depends_on", "a JSON object")),
+        }
+    }
+}

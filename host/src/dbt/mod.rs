@@ -1,0 +1,19 @@
+//! What Tidegate knows of dbt: how to call it, what its log lines and artifacts mean, and which versions it can read.
+//!
+//! Reads text and bytes that others fetched, and builds commands that others start. Never starts a process itself.
+
+mod arguments;
+mod environment;
+mod events;
+mod invocation;
+mod log_line;
+mod manifest;
+mod results;
+
+pub use arguments::{Refusal, check_arguments, is_node_command, list_arguments, planned_types};
+pub use environment::{is_secret_name, passes, refuse_variable};
+pub use events::{Observation, Observer, observe};
+pub use invocation::{Invocation, Options, ProgramError, find_program, invocation};
+pub use log_line::{Level, LogLine, plain};
+pub use manifest::{Column, Manifest, ManifestError, ManifestText, NodeDetails, Remark, node_details};
+pub use results::{ArtifactError, read_run_results, read_sources};
