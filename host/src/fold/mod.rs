@@ -1,0 +1,16 @@
+//! From events to the state of a run: pure, without clock and I/O.
+//!
+//! [`apply`] is total: whatever events come in whatever order, it never panics, and a state that is finished stays so.
+//! [`verdict`] and [`conclude`] decide how an attempt and a run ended; their answers become events themselves, so that
+//! folding old events never needs an old rule. [`mark`] says what a node's end means beyond its run.
+
+mod apply;
+mod history;
+mod verdict;
+
+pub use apply::{Touched, apply, begin};
+pub use history::{Mark, mark, tells};
+pub use verdict::{conclude, verdict};
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,276 @@
+//! Readers: apart from the writer, and never in its way.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+use serde::Serialize;
+
+use super::{
+    FILE_NAME, StoreError, Stored,
+    rows::{from_json, load_run, timestamp},
+    schema::{MIGRATIONS, explain, open_reader},
+    write::events_of,
+};
+use crate::model::{NodeRun, NodeState, Run, RunId, RunState};
+
+// Numbers of runs grow with time, and the runs of one project never overlap: what is newest has the highest number, and
+// the indexes know it. A history is longer than anyone waits for: where the last of each node is asked for, the query
+// steps from node to node instead of going through all.
+const RUNS: &str = "SELECT id, body FROM run ORDER BY id DESC LIMIT ?1";
+const RUNS_OF_JOB: &str = "SELECT id, body FROM run WHERE job = ?2 ORDER BY id DESC LIMIT ?1";
+const RUNS_IN_STATE: &str = "SELECT id, body FROM run WHERE state = ?2 ORDER BY id DESC LIMIT ?1";
+const RUNS_OF_JOB_IN_STATE: &str =
+    "SELECT id, body FROM run WHERE job = ?2 AND state = ?3 ORDER BY id DESC LIMIT ?1";
+const COUNTS: &str = "SELECT n.state, count(*) FROM
+       (SELECT step, max(attempt) AS attempt FROM node_run WHERE run_id = ?1 GROUP BY step) AS last
+     CROSS JOIN node_run AS n ON n.run_id = ?1 AND n.step = last.step AND n.attempt = last.attempt
+     GROUP BY n.state";
+const MATERIALIZATIONS: &str = "SELECT at, run_id, state, execution_time, rows_affected, relation_name
+     FROM materialization WHERE project = ?1 AND unique_id = ?2
+     ORDER BY run_id DESC, step DESC, attempt DESC LIMIT ?3";
+const CHECK_RESULTS: &str = "SELECT at, run_id, state, failures, message
+     FROM check_result WHERE project = ?1 AND unique_id = ?2
+     ORDER BY run_id DESC, step DESC, attempt DESC LIMIT ?3";
+const LAST_MATERIALIZATIONS: &str = "WITH RECURSIVE node (id) AS (
+       SELECT min(unique_id) FROM materialization WHERE project = ?1
+       UNION ALL
+       SELECT (SELECT min(unique_id) FROM materialization WHERE project = ?1 AND unique_id > node.id)
+       FROM node WHERE node.id IS NOT NULL)
+     SELECT m.at, m.run_id, m.state, m.execution_time, m.rows_affected, m.relation_name, m.unique_id
+     FROM node CROSS JOIN materialization AS m ON m.rowid =
+       (SELECT rowid FROM materialization WHERE project = ?1 AND unique_id = node.id
+        ORDER BY run_id DESC, step DESC, attempt DESC LIMIT 1)";
+const STATUSES: &str = "WITH RECURSIVE node (id) AS (
+       SELECT min(unique_id) FROM node_run WHERE tells
+       UNION ALL
+       SELECT (SELECT min(unique_id) FROM node_run WHERE tells AND unique_id > node.id) FROM node WHERE node.id IS NOT NULL)
+     SELECT n.unique_id, n.run_id, n.body
+     FROM node CROSS JOIN node_run AS n ON n.rowid =
+       (SELECT m.rowid FROM node_run AS m CROSS JOIN run AS r ON r.id = m.run_id
+        WHERE m.tells AND m.unique_id = node.id AND r.project = ?1
+        ORDER BY m.run_id DESC, m.step DESC, m.attempt DESC LIMIT 1)";
+
+/// Each query, for the test that it uses an index.
+#[cfg(test)]
+pub(super) const QUERIES: [&str; 9] = [
+    RUNS,
+    RUNS_OF_JOB,
+    RUNS_IN_STATE,
+    RUNS_OF_JOB_IN_STATE,
+    COUNTS,
+    MATERIALIZATIONS,
+    CHECK_RESULTS,
+    LAST_MATERIALIZATIONS,
+    STATUSES,
+];
+
+/// A reader of a state directory. Where no host has ever run it finds nothing.
+#[derive(Debug)]
+pub struct Reader {
+    conn: Option<Connection>,
+    path: PathBuf,
+}
+
+/// Which runs to list.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    /// Only of this job.
+    pub job: Option<String>,
+    /// Only in this state.
+    pub state: Option<RunState>,
+    /// At most so many; the newest come first.
+    pub limit: u32,
+}
+
+/// A run in a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunSummary {
+    /// The run, without its nodes.
+    pub run: Run,
+    /// How many nodes of its last attempts are in each state.
+    pub counts: BTreeMap<String, u64>,
+}
+
+/// An asset was built.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Materialization {
+    /// When dbt had built it.
+    pub at: Timestamp,
+    /// The run that did.
+    pub run: RunId,
+    /// dbt's word for how it went.
+    pub state: NodeState,
+    /// Seconds.
+    pub execution_time: Option<f64>,
+    /// Rows that the adapter says it wrote.
+    pub rows_affected: Option<u64>,
+    /// The relation.
+    pub relation_name: Option<String>,
+}
+
+/// A check was made.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CheckResult {
+    /// When dbt had made it.
+    pub at: Timestamp,
+    /// The run that did.
+    pub run: RunId,
+    /// dbt's word for how it went.
+    pub state: NodeState,
+    /// Failing rows.
+    pub failures: Option<u64>,
+    /// What dbt said.
+    pub message: Option<String>,
+}
+
+/// Where an asset stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AssetStatus {
+    /// The run that had to do with it last.
+    pub run: RunId,
+    /// How that went, or goes.
+    pub node: NodeRun,
+}
+
+impl Reader {
+    /// A reader of a state directory.
+    pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
+        let path = state_dir.join(FILE_NAME);
+        Ok(Self { conn: open_reader(&path, MIGRATIONS)?, path })
+    }
+
+    /// A run with its nodes.
+    pub fn run(&self, id: RunId) -> Result<Run, StoreError> {
+        let run = match &self.conn {
+            Some(conn) => load_run(conn, &self.path, id)?,
+            None => None,
+        };
+        run.ok_or(StoreError::NoSuchRun(id.0))
+    }
+
+    /// Runs, newest first.
+    pub fn runs(&self, filter: &RunFilter) -> Result<Vec<RunSummary>, StoreError> {
+        let (job, state) = (&filter.job, filter.state.map(RunState::as_str));
+        // One that names what it filters by can use its index.
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?));
+        let bodies = match (job, state) {
+            (None, None) => self.query(RUNS, params![filter.limit], read),
+            (Some(job), None) => self.query(RUNS_OF_JOB, params![filter.limit, job], read),
+            (None, Some(state)) => self.query(RUNS_IN_STATE, params![filter.limit, state], read),
+            (Some(job), Some(state)) => {
+                self.query(RUNS_OF_JOB_IN_STATE, params![filter.limit, job, state], read)
+            }
+        }?;
+        bodies
+            .into_iter()
+            .map(|(id, body)| {
+                let counts = self.query(COUNTS, params![id], |row| {
+                    Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+                })?;
+                Ok(RunSummary {
+                    run: from_json(&self.path, "run", &body)?,
+                    counts: counts.into_iter().collect(),
+                })
+            })
+            .collect()
+    }
+
+    /// The number of the newest run.
+    pub fn newest(&self) -> Result<Option<RunId>, StoreError> {
+        let newest = self.query("SELECT max(id) FROM run", [], |row| row.get::<_, Option<i64>>(0))?;
+        Ok(newest.into_iter().flatten().next().map(|id| RunId(id.unsigned_abs())))
+    }
+
+    /// The events of a run behind a number, in order.
+    pub fn events(&self, run: RunId, after: u64) -> Result<Vec<Stored>, StoreError> {
+        match &self.conn {
+            Some(conn) => events_of(conn, &self.path, run, after),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The last materialization of every asset of a project, by unique id.
+    pub fn last_materializations(
+        &self,
+        project: &str,
+    ) -> Result<BTreeMap<String, Materialization>, StoreError> {
+        let rows = self.query(LAST_MATERIALIZATIONS, params![project], |row| {
+            Ok((row.get::<_, String>(6)?, materialization(row)?))
+        })?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// The materializations of an asset, newest first.
+    pub fn materializations(
+        &self,
+        project: &str,
+        unique_id: &str,
+        limit: u32,
+    ) -> Result<Vec<Materialization>, StoreError> {
+        self.query(MATERIALIZATIONS, params![project, unique_id, limit], materialization)
+    }
+
+    /// The results of a check, newest first.
+    pub fn check_results(
+        &self,
+        project: &str,
+        unique_id: &str,
+        limit: u32,
+    ) -> Result<Vec<CheckResult>, StoreError> {
+        self.query(CHECK_RESULTS, params![project, unique_id, limit], |row| {
+            Ok(CheckResult {
+                at: timestamp(row.get(0)?),
+                run: RunId(row.get::<_, i64>(1)?.unsigned_abs()),
+                state: NodeState::from(row.get::<_, String>(2)?.as_str()),
+                failures: row.get::<_, Option<i64>>(3)?.map(i64::unsigned_abs),
+                message: row.get(4)?,
+            })
+        })
+    }
+
+    /// What became of each node of a project in the last run that had to do with it, by unique id.
+    pub fn statuses(&self, project: &str) -> Result<BTreeMap<String, AssetStatus>, StoreError> {
+        let rows = self.query(STATUSES, params![project], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
+        })?;
+        rows.into_iter()
+            .map(|(unique_id, run, body)| {
+                let node = from_json(&self.path, "node_run", &body)?;
+                Ok((unique_id, AssetStatus { run: RunId(run.unsigned_abs()), node }))
+            })
+            .collect()
+    }
+
+    /// What SQLite itself finds wrong with the file; empty where it is sound.
+    pub fn damage(&self) -> Result<Vec<String>, StoreError> {
+        let found = self.query("PRAGMA integrity_check(10)", [], |row| row.get::<_, String>(0))?;
+        Ok(found.into_iter().filter(|line| line != "ok").collect())
+    }
+
+    fn query<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let Some(conn) = &self.conn else { return Ok(Vec::new()) };
+        let rows =
+            || conn.prepare_cached(sql)?.query_map(params, read)?.collect::<rusqlite::Result<Vec<T>>>();
+        rows().map_err(|e| explain(&self.path, e))
+    }
+}
+
+fn materialization(row: &rusqlite::Row<'_>) -> rusqlite::Result<Materialization> {
+    Ok(Materialization {
+        at: timestamp(row.get(0)?),
+        run: RunId(row.get::<_, i64>(1)?.unsigned_abs()),
+        state: NodeState::from(row.get::<_, String>(2)?.as_str()),
+        execution_time: row.get(3)?,
+        rows_affected: row.get::<_, Option<i64>>(4)?.map(i64::unsigned_abs),
+        relation_name: row.get(5)?,
+    })
+}
