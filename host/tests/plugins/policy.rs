@@ -1,0 +1,92 @@
+//! What becomes of a project whose translator works, and of one whose translator does not.
+
+use serde_json::{Value, json};
+use tidegate::{
+    model::NodeFacts,
+    plugins::{PluginSource, Sandbox},
+    policy::{ProjectTranslator, TranslatorFault},
+};
+
+use crate::{File, built, guest::Guest, node, sandbox, small};
+
+fn nodes() -> [NodeFacts; 2] {
+    [node("source", "raw_orders"), node("model", "orders")]
+}
+
+fn defaults(nodes: &[NodeFacts]) -> Vec<Result<tidegate::model::AssetShape, String>> {
+    nodes.iter().map(|node| Ok(node.default.clone())).collect()
+}
+
+fn open(guest: &Guest) -> ProjectTranslator {
+    ProjectTranslator::open(&sandbox(), &File::new(guest.build()).source(), &Value::Null)
+}
+
+#[test]
+fn a_translator_that_works_is_on_record() {
+    let sandbox = Sandbox::new(Default::default(), None).unwrap();
+    let config = json!({"prefix": "lake"});
+    let mut translator = ProjectTranslator::open(&sandbox, &built("source-prefix"), &config);
+    let answers = translator.translate(&nodes());
+    assert_eq!(answers[0].as_ref().unwrap().key.to_string(), "lake/raw/raw_orders");
+    assert_eq!(answers[1].as_ref().unwrap().key.to_string(), "orders");
+    assert!(translator.warning().is_none() && !translator.is_partial());
+    let record = translator.record().unwrap();
+    assert_eq!((record.kind.as_str(), record.name.as_str()), ("translator", "source-prefix"));
+    assert_eq!(record.digest.len(), 64);
+}
+
+#[test]
+fn a_translator_that_does_not_load_leaves_the_defaults() {
+    let source = PluginSource::File("/nowhere/plugin.wasm".into());
+    let mut translator = ProjectTranslator::open(&sandbox(), &source, &Value::Null);
+    assert_eq!(translator.translate(&nodes()), defaults(&nodes()));
+    assert_eq!(translator.record(), None);
+    assert_eq!(
+        translator.warning().unwrap(),
+        "plugin `/nowhere/plugin.wasm`: there is no such file\n\
+         assets are what they are without a translator"
+    );
+    assert!(translator.fault().unwrap().hint().is_some());
+}
+
+#[test]
+fn a_configuration_that_is_refused_is_told_apart() {
+    let sandbox = Sandbox::new(Default::default(), None).unwrap();
+    let translator = ProjectTranslator::open(&sandbox, &built("source-prefix"), &json!({"prefx": 1}));
+    let Some(TranslatorFault::Config { reason, .. }) = translator.fault() else { panic!() };
+    assert!(reason.contains("prefx"), "{reason}");
+    assert!(translator.record().is_some());
+}
+
+#[test]
+fn after_the_first_fault_a_translator_is_not_tried_again() {
+    // It works for one node, and spins for two.
+    let mut translator = open(&Guest {
+        translate: "(if (i32.gt_u (local.get $count) (i32.const 1)) (then (call $loop)))
+            (call $refuse (local.get $count))",
+        ..Guest::default()
+    });
+    assert_eq!(translator.translate(&nodes()[..1]), [Err("no".to_owned())]);
+    assert!(!translator.is_partial());
+    let begun = std::time::Instant::now();
+    for _ in 0..100 {
+        assert_eq!(translator.translate(&nodes()), defaults(&nodes()));
+    }
+    assert!(begun.elapsed() < small().call_time * 5, "{:?}", begun.elapsed());
+    assert!(translator.is_partial());
+    let warning = translator.warning().unwrap();
+    assert!(warning.contains("` gave no answer within 0.3 s\n"), "{warning}");
+}
+
+#[test]
+fn a_translator_that_traps_costs_one_warning() {
+    for guest in [
+        Guest { describe: "unreachable", ..Guest::default() },
+        Guest { check_config: "unreachable", ..Guest::default() },
+        Guest { translate: "unreachable", ..Guest::default() },
+    ] {
+        let mut translator = open(&guest);
+        assert_eq!(translator.translate(&nodes()), defaults(&nodes()));
+        assert!(translator.warning().unwrap().contains("broke off: it panicked or aborted"));
+    }
+}
