@@ -1,0 +1,180 @@
+//! What is said to the dispatcher, and what it says to those who listen.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, mpsc},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    model::{AttemptId, EventKind, ExitStatus, NodeResult, ResultsSource, Run, RunId, RunRequest},
+    project::Opened,
+    store::Stored,
+};
+
+/// Where messages for the dispatcher are put.
+pub type Mail = mpsc::Sender<Message>;
+
+/// A message for the dispatcher.
+pub enum Message {
+    /// Someone asks for a run; the answer is its number.
+    Request {
+        /// What is asked for.
+        request: Box<RunRequest>,
+        /// Where the answer goes.
+        answer: mpsc::Sender<Result<RunId, Refusal>>,
+    },
+    /// Someone wants to hear of a run from here on; a snapshot comes first.
+    Listen {
+        /// Which run.
+        run: RunId,
+        /// Where the updates go.
+        updates: mpsc::Sender<Update>,
+    },
+    /// Someone wants a run to stop.
+    Cancel {
+        /// Which run.
+        run: RunId,
+        /// Who.
+        by: String,
+    },
+    /// Something for people about a run, that changes no state.
+    Notice {
+        /// Which run.
+        run: RunId,
+        /// What.
+        text: String,
+    },
+    /// A project is open, or cannot be.
+    Opened {
+        /// The run that waits for it.
+        run: RunId,
+        /// The project, or why not.
+        result: Result<Arc<Opened>, Refusal>,
+    },
+    /// dbt said what a selection holds.
+    Planned {
+        /// The attempt at hand.
+        attempt: AttemptId,
+        /// Unique ids.
+        nodes: Vec<String>,
+    },
+    /// An attempt's log was read on.
+    Observed {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// What it told.
+        events: Vec<EventKind>,
+    },
+    /// An attempt ended, and its log has been read to the end.
+    Ended(Box<Ended>),
+    /// Nobody is to be waited for any more.
+    Stop,
+}
+
+/// How an attempt ended.
+pub struct Ended {
+    /// Which.
+    pub attempt: AttemptId,
+    /// How dbt ended; none where the attempt process is gone without a word.
+    pub exit: Option<ExitStatus>,
+    /// dbt's artifact of results, where it wrote one.
+    pub results: Option<(ResultsSource, Vec<NodeResult>)>,
+    /// What dbt said last that was no event.
+    pub raw_tail: String,
+}
+
+/// Why something cannot be done, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What happened.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal without advice.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+}
+
+/// What a listener hears of a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "update", rename_all = "snake_case")]
+pub enum Update {
+    /// The run as it stands, with its nodes. What follows changes it.
+    Snapshot {
+        /// The run.
+        run: Box<Run>,
+        /// Its nodes by attempt, which a run's own form leaves out.
+        nodes: Vec<(AttemptId, Vec<crate::model::NodeRun>)>,
+    },
+    /// What its nodes are as assets.
+    Names {
+        /// All of the project.
+        names: Arc<Names>,
+    },
+    /// Something happened to it.
+    Event {
+        /// What.
+        stored: Box<Stored>,
+    },
+    /// Something for people.
+    Notice {
+        /// What.
+        text: String,
+    },
+    /// The host cannot go on.
+    Lost {
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+impl Update {
+    /// The snapshot of a run.
+    pub fn snapshot(run: &Run) -> Self {
+        let nodes = run
+            .steps
+            .iter()
+            .flat_map(|step| &step.attempts)
+            .map(|attempt| (attempt.id, attempt.nodes.values().cloned().collect()))
+            .collect();
+        Self::Snapshot { run: Box::new(run.clone()), nodes }
+    }
+
+    /// The run that a snapshot shows.
+    pub fn into_run(run: Run, nodes: Vec<(AttemptId, Vec<crate::model::NodeRun>)>) -> Run {
+        let mut run = run;
+        for (id, nodes) in nodes {
+            let attempts = run.steps.iter_mut().flat_map(|s| &mut s.attempts);
+            if let Some(attempt) = attempts.into_iter().find(|a| a.id == id) {
+                attempt.nodes = nodes.into_iter().map(|node| (node.unique_id.clone(), node)).collect();
+            }
+        }
+        run
+    }
+}
+
+/// A project's nodes as assets and checks, for whoever shows a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Names {
+    /// The asset key by dbt's unique id.
+    pub keys: BTreeMap<String, String>,
+    /// The unique ids of the assets that a check looks at, by the unique id of its test.
+    pub checks: BTreeMap<String, Vec<String>>,
+}
+
+impl Names {
+    /// The names of a project.
+    pub fn of(opened: &Opened) -> Self {
+        let project = &opened.project;
+        Self {
+            keys: project.assets.iter().map(|a| (a.unique_id.clone(), a.shape.key.to_string())).collect(),
+            checks: project.checks.iter().map(|c| (c.unique_id.clone(), c.assets.clone())).collect(),
+        }
+    }
+}

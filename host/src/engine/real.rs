@@ -1,0 +1,258 @@
+//! The real world: the system's clock, disk and processes.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    config::{self, Config},
+    dbt,
+    model::{AttemptId, AttemptIdentity, Run, RunId},
+    process::{self, AttemptSpec, Caps, Ladder},
+    project::{self, Call, Folder, Opened},
+};
+
+use super::{Mail, Message, Refusal, Start, World, attempt_folder, plan, run_folder, watch::watch};
+
+/// Files of dbt's that are of no use once it has ended.
+const DISCARD: [&str; 5] = [
+    "partial_parse.msgpack",
+    "graph.gpickle",
+    "graph_summary.json",
+    "perf_info.json",
+    "semantic_manifest.json",
+];
+
+/// Clock, disk and processes of this machine.
+pub(super) struct RealWorld {
+    state_dir: PathBuf,
+    program: PathBuf,
+    revisions: Mutex<Option<(PathBuf, Option<String>)>>,
+}
+
+impl RealWorld {
+    pub(super) fn new(state_dir: PathBuf) -> io::Result<Self> {
+        Ok(Self { state_dir, program: process::program()?, revisions: Mutex::new(None) })
+    }
+}
+
+/// The `dbt ls` that plans a step: its folder, its process, and the resource types that count.
+struct Listing {
+    folder: PathBuf,
+    spec: AttemptSpec,
+    environment: BTreeMap<String, String>,
+    types: &'static [&'static str],
+}
+
+fn listing(state_dir: &Path, args: &[String], project: &config::Project, opened: &Opened) -> Option<Listing> {
+    let prepared = opened.prepared.as_ref()?;
+    let list = dbt::list_arguments(args)?;
+    let types = dbt::planned_types(args);
+    let folder = Folder::of(state_dir, project);
+    let (program, target) = (prepared.program.clone(), folder.target());
+    let call =
+        dbt::invocation(&project.dbt, program, &list, &target, process::environment(), &prepared.wanted, &[]);
+    Some(Listing {
+        folder: plan::folder_of(&folder.plans(), &opened.project.digest, &call.args, types),
+        environment: call.env.clone(),
+        spec: spec(call, &[], &[]),
+        types,
+    })
+}
+
+fn spec(call: dbt::Invocation, discard: &[&str], compress: &[&str]) -> AttemptSpec {
+    AttemptSpec {
+        secrets: call.env.keys().filter(|name| dbt::is_secret_name(name)).cloned().collect(),
+        program: call.program,
+        args: call.args,
+        cwd: call.cwd,
+        caps: Caps::default(),
+        ladder: Ladder::default(),
+        discard: discard.iter().map(PathBuf::from).collect(),
+        compress: compress.iter().map(PathBuf::from).collect(),
+    }
+}
+
+/// What a step selects, as dbt says it, at once or after a while; none where the step's nodes are not planned.
+pub fn plan_step(
+    state_dir: &Path,
+    project: &config::Project,
+    opened: &Opened,
+    args: &[String],
+) -> Option<Result<Vec<String>, Refusal>> {
+    let Listing { folder, spec, environment, types } = listing(state_dir, args, project, opened)?;
+    let known = plan::known(&folder, types);
+    let nodes = known.or_else(|| {
+        let program = process::program().ok()?;
+        plan::resolve(&program, &folder, &spec, &environment, types)
+    });
+    Some(nodes.ok_or_else(|| Refusal::new(plan::failure(&folder))))
+}
+
+/// The assets that the arguments of a `dbt ls` select.
+pub fn select(
+    state_dir: &Path,
+    project: &config::Project,
+    opened: &Opened,
+    args: &[String],
+) -> Result<Vec<String>, Refusal> {
+    plan_step(state_dir, project, opened, args).unwrap_or_else(|| {
+        Err(Refusal::new("the project has to be parsed before dbt can resolve a selection"))
+    })
+}
+
+impl World for RealWorld {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn project_of(&self, run: &Run) -> Result<config::Project, Refusal> {
+        let request = &run.request;
+        let config = Config::load(&request.config_file, Some(&self.state_dir))
+            .map_err(|e| Refusal { message: e.to_string(), hint: e.hint().map(str::to_owned) })?;
+        let mut project = config.projects.get(&request.project).cloned().ok_or_else(|| {
+            Refusal::new(format!(
+                "{} names no project `{}` any more",
+                request.config_file.display(),
+                request.project
+            ))
+        })?;
+        // The job's own target and variables, as they were when the run was asked for.
+        let job = &request.configuration["job"];
+        let vars = job["vars"].as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone()));
+        project.adapt(job["target"].as_str(), vars.collect());
+        Ok(project)
+    }
+
+    fn open(&self, run: RunId, project: config::Project, stop: Arc<AtomicBool>, mail: &Mail) {
+        let (state_dir, mail) = (self.state_dir.clone(), mail.clone());
+        thread::spawn(move || {
+            let notice = |text: &str| {
+                let _ = mail.send(Message::Notice { run, text: text.to_owned() });
+            };
+            let call = Call { notice: &notice, stop: &|| stop.load(Ordering::Relaxed) };
+            let result = project::open(&project, &state_dir, &call)
+                .map(Arc::new)
+                .map_err(|e| Refusal { message: e.to_string(), hint: e.hint() });
+            let _ = mail.send(Message::Opened { run, result });
+        });
+    }
+
+    fn ready(
+        &self,
+        attempt: AttemptId,
+        args: &[String],
+        project: &config::Project,
+        opened: &Opened,
+    ) -> Start {
+        let folder = attempt_folder(&self.state_dir, attempt);
+        let (program, wanted) = match &opened.prepared {
+            Some(prepared) => (prepared.program.clone(), prepared.wanted.clone()),
+            None => (project.dbt.program.clone(), Default::default()),
+        };
+        let stamps = [("TIDEGATE_RUN", attempt.run.to_string()), ("TIDEGATE_ATTEMPT", attempt.to_string())];
+        let call = dbt::invocation(
+            &project.dbt,
+            program,
+            args,
+            &folder.target(),
+            process::environment(),
+            &wanted,
+            &stamps,
+        );
+        Start {
+            attempt,
+            folder,
+            environment: call.env.clone(),
+            spec: spec(call, &DISCARD, &["manifest.json"]),
+            parse_cache: Some(Folder::of(&self.state_dir, project).target().join("partial_parse.msgpack")),
+        }
+    }
+
+    fn revision(&self, project: &config::Project) -> Option<String> {
+        let mut known = self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((dir, revision)) if *dir == project.dbt.dir => revision.clone(),
+            _ => {
+                let revision = project::revision(&project.dbt.dir);
+                *known = Some((project.dbt.dir.clone(), revision.clone()));
+                revision
+            }
+        }
+    }
+
+    fn spawn(&self, start: &Start) -> io::Result<AttemptIdentity> {
+        let target = start.folder.target();
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&target)?;
+        // dbt checks the parse cache itself; it was made by the same dbt from the same folder when the host prepared.
+        if !start.spec.args.iter().any(|arg| arg == "--no-partial-parse")
+            && let Some(cache) = start.parse_cache.as_ref().filter(|cache| cache.is_file())
+        {
+            fs::copy(cache, target.join("partial_parse.msgpack"))?;
+        }
+        process::spawn(&self.program, &start.folder, &start.spec, &start.environment)
+    }
+
+    fn watch(
+        &self,
+        attempt: AttemptId,
+        args: &[String],
+        identity: Option<AttemptIdentity>,
+        offset: u64,
+        mail: &Mail,
+    ) {
+        let folder = attempt_folder(&self.state_dir, attempt);
+        let (args, mail) = (args.to_vec(), mail.clone());
+        thread::spawn(move || watch(attempt, &args, &folder, identity, offset, &mail));
+    }
+
+    fn known_plan(&self, args: &[String], project: &config::Project, opened: &Opened) -> Option<Vec<String>> {
+        let listing = listing(&self.state_dir, args, project, opened)?;
+        plan::known(&listing.folder, listing.types)
+    }
+
+    fn plan(
+        &self,
+        attempt: AttemptId,
+        args: &[String],
+        project: &config::Project,
+        opened: &Opened,
+        mail: &Mail,
+    ) {
+        let Some(Listing { folder, spec, environment, types }) =
+            listing(&self.state_dir, args, project, opened)
+        else {
+            return;
+        };
+        let (program, mail) = (self.program.clone(), mail.clone());
+        thread::spawn(move || {
+            if let Some(nodes) = plan::resolve(&program, &folder, &spec, &environment, types) {
+                let _ = mail.send(Message::Planned { attempt, nodes });
+            }
+        });
+    }
+
+    fn interrupt(&self, identity: &AttemptIdentity) -> io::Result<()> {
+        process::interrupt(identity)
+    }
+
+    fn highest_run(&self) -> u64 {
+        let entries = fs::read_dir(self.state_dir.join("runs")).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).max().unwrap_or(0)
+    }
+
+    fn forget(&self, run: RunId) {
+        // What cannot be removed now is removed with nothing else depending on it.
+        let _ = fs::remove_dir_all(run_folder(&self.state_dir, run));
+    }
+}

@@ -1,0 +1,378 @@
+//! The dispatcher in a world that only remembers what was done to it.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, atomic::AtomicBool, mpsc},
+};
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use super::{Dispatcher, Mail, Message, Refusal, Start, Update, World, message::Ended};
+use crate::{
+    config, dbt,
+    model::{
+        AttemptId, AttemptIdentity, EventKind, ExitStatus, Launch, NodeResult, NodeState, ResourceType, Run,
+        RunId, RunRequest, RunState, StepRequest,
+    },
+    process::{AttemptFolder, AttemptSpec, Caps, Ladder},
+    project::Opened,
+    store::{Reader, Retention, Store},
+};
+
+/// What was done to the world, in order.
+type Deeds = Arc<Mutex<Vec<String>>>;
+
+struct Remembering {
+    deeds: Deeds,
+    /// Projects that cannot be opened.
+    broken: Vec<String>,
+}
+
+impl Remembering {
+    fn did(&self, what: impl Into<String>) {
+        self.deeds.lock().unwrap().push(what.into());
+    }
+}
+
+impl World for Remembering {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    fn project_of(&self, run: &Run) -> Result<config::Project, Refusal> {
+        let name = run.request.project.clone();
+        Ok(config::Project {
+            name,
+            dbt: dbt::Options::default(),
+            manifest: None,
+            variant: None,
+            translator: None,
+        })
+    }
+
+    fn open(&self, run: RunId, project: config::Project, _: Arc<AtomicBool>, mail: &Mail) {
+        self.did(format!("open {} for {run}", project.name));
+        let result = if self.broken.contains(&project.name) {
+            Err(Refusal { message: "it does not parse".to_owned(), hint: Some("mend it".to_owned()) })
+        } else {
+            Ok(Arc::new(Opened {
+                project: Default::default(),
+                manifest: PathBuf::new(),
+                prepared: None,
+                plugins: Vec::new(),
+                warnings: Vec::new(),
+            }))
+        };
+        mail.send(Message::Opened { run, result }).unwrap();
+    }
+
+    fn ready(&self, attempt: AttemptId, args: &[String], _: &config::Project, _: &Opened) -> Start {
+        Start {
+            attempt,
+            folder: AttemptFolder(PathBuf::new()),
+            spec: AttemptSpec {
+                program: "dbt".into(),
+                args: args.to_vec(),
+                cwd: PathBuf::new(),
+                secrets: Vec::new(),
+                caps: Caps::default(),
+                ladder: Ladder::default(),
+                discard: Vec::new(),
+                compress: Vec::new(),
+            },
+            environment: BTreeMap::new(),
+            parse_cache: None,
+        }
+    }
+
+    fn revision(&self, _: &config::Project) -> Option<String> {
+        None
+    }
+
+    fn spawn(&self, start: &Start) -> io::Result<AttemptIdentity> {
+        self.did(format!("spawn {} {}", start.attempt, start.spec.args.join(" ")));
+        if start.spec.args.iter().any(|arg| arg == "unspawnable") {
+            return Err(io::Error::other("too many open files"));
+        }
+        Ok(AttemptIdentity { pid: 1, start_time: 1, boot_id: String::new() })
+    }
+
+    fn watch(&self, attempt: AttemptId, _: &[String], _: Option<AttemptIdentity>, offset: u64, _: &Mail) {
+        self.did(format!("watch {attempt} from {offset}"));
+    }
+
+    fn known_plan(&self, _: &[String], _: &config::Project, _: &Opened) -> Option<Vec<String>> {
+        None
+    }
+
+    fn plan(&self, attempt: AttemptId, _: &[String], _: &config::Project, _: &Opened, _: &Mail) {
+        self.did(format!("plan {attempt}"));
+    }
+
+    fn interrupt(&self, _: &AttemptIdentity) -> io::Result<()> {
+        self.did("interrupt");
+        Ok(())
+    }
+
+    fn highest_run(&self) -> u64 {
+        0
+    }
+
+    fn forget(&self, run: RunId) {
+        self.did(format!("forget {run}"));
+    }
+}
+
+/// A dispatcher that works through its mail when it is told to.
+struct Bench {
+    dir: TempDir,
+    dispatcher: Dispatcher,
+    mail: Mail,
+    messages: mpsc::Receiver<Message>,
+    deeds: Deeds,
+    requests: u32,
+}
+
+impl Bench {
+    fn new(broken: &[&str]) -> Self {
+        Self::on(TempDir::new().unwrap(), broken)
+    }
+
+    fn on(dir: TempDir, broken: &[&str]) -> Self {
+        let (mail, messages) = mpsc::channel();
+        let deeds = Deeds::default();
+        let world =
+            Remembering { deeds: Arc::clone(&deeds), broken: broken.iter().map(|&b| b.to_owned()).collect() };
+        let store = Store::open(&dir.path().join(crate::store::FILE_NAME)).unwrap();
+        let retention = Retention { days: 365, runs: 1000 };
+        let dispatcher = Dispatcher::new(store, Box::new(world), mail.clone(), retention);
+        Self { dir, dispatcher, mail, messages, deeds, requests: 0 }
+    }
+
+    /// The host dies and another begins.
+    fn restart(self) -> Self {
+        let Self { dir, dispatcher, requests, .. } = self;
+        drop(dispatcher);
+        let mut bench = Self { requests, ..Self::on(dir, &[]) };
+        bench.dispatcher.recover().unwrap();
+        bench.work();
+        bench
+    }
+
+    fn work(&mut self) {
+        while let Ok(message) = self.messages.try_recv() {
+            self.dispatcher.take(message).unwrap();
+        }
+    }
+
+    fn send(&mut self, message: Message) {
+        self.mail.send(message).unwrap();
+        self.work();
+    }
+
+    fn request(&mut self, project: &str, steps: &[&str]) -> RunId {
+        self.requests += 1;
+        let request = RunRequest {
+            key: self.requests.to_string(),
+            project: project.to_owned(),
+            job: None,
+            steps: steps
+                .iter()
+                .map(|s| StepRequest { args: s.split(' ').map(str::to_owned).collect() })
+                .collect(),
+            empty_fails: false,
+            launch: Launch { user: "ada".to_owned(), via: "test".to_owned(), command: Vec::new() },
+            config_file: PathBuf::new(),
+            configuration: serde_json::Value::Null,
+        };
+        let (answer, answers) = mpsc::channel();
+        self.send(Message::Request { request: Box::new(request), answer });
+        answers.recv().unwrap().unwrap()
+    }
+
+    fn end(&mut self, attempt: AttemptId, code: i32, nodes: &[(&str, &str)]) {
+        let result = |(id, state): &(&str, &str)| NodeResult {
+            unique_id: (*id).to_owned(),
+            resource_type: ResourceType::of_unique_id(id),
+            state: NodeState::from(*state),
+            started_at: None,
+            finished_at: None,
+            execution_time: None,
+            thread: None,
+            message: None,
+            rows_affected: None,
+            failures: None,
+            relation_name: None,
+            skipped_because_of: None,
+        };
+        let results = nodes.iter().map(result).collect();
+        let exit = ExitStatus {
+            code: Some(code),
+            signal: None,
+            spawn_error: None,
+            cancelled: false,
+            leaked: false,
+            cpu_seconds: 0.0,
+            peak_memory: 0,
+            lost_lines: 0,
+            at: Timestamp::UNIX_EPOCH,
+        };
+        self.send(Message::Ended(Box::new(Ended {
+            attempt,
+            exit: Some(exit),
+            results: Some((crate::model::ResultsSource::RunResults, results)),
+            raw_tail: String::new(),
+        })));
+    }
+
+    fn run(&self, id: RunId) -> Run {
+        Reader::open(self.dir.path()).unwrap().run(id).unwrap()
+    }
+
+    fn deeds(&self) -> Vec<String> {
+        std::mem::take(&mut *self.deeds.lock().unwrap())
+    }
+}
+
+fn attempt(run: u64, step: u32) -> AttemptId {
+    AttemptId { run: RunId(run), step, attempt: 1 }
+}
+
+#[test]
+fn steps_run_one_after_the_other() {
+    let mut bench = Bench::new(&[]);
+    let run = bench.request("shop", &["seed", "build"]);
+    assert_eq!(bench.deeds(), ["open shop for 1", "spawn 1.1.1 seed", "watch 1.1.1 from 0"]);
+    bench.end(attempt(1, 1), 0, &[("seed.s.a", "success")]);
+    assert_eq!(bench.deeds(), ["spawn 1.2.1 build", "watch 1.2.1 from 0"]);
+    bench.end(attempt(1, 2), 0, &[("model.s.b", "success")]);
+    assert_eq!(bench.run(run).state, RunState::Succeeded);
+}
+
+#[test]
+fn a_step_that_fails_ends_the_run() {
+    let mut bench = Bench::new(&[]);
+    let run = bench.request("shop", &["seed", "build"]);
+    bench.end(attempt(1, 1), 1, &[("seed.s.a", "error")]);
+    let run = bench.run(run);
+    assert_eq!((run.state, run.steps[1].state), (RunState::Failed, RunState::Queued));
+    assert!(run.reason.unwrap().contains("step 1 (dbt seed): seed.s.a"));
+}
+
+#[test]
+fn runs_of_one_project_wait_for_each_other_and_other_projects_do_not() {
+    let mut bench = Bench::new(&[]);
+    bench.request("shop", &["build"]);
+    bench.request("shop", &["build"]);
+    bench.request("web", &["build"]);
+    let spawned: Vec<_> = bench.deeds().into_iter().filter(|d| d.starts_with("spawn")).collect();
+    assert_eq!(spawned, ["spawn 1.1.1 build", "spawn 3.1.1 build"]);
+    bench.end(attempt(1, 1), 0, &[]);
+    assert!(bench.deeds().contains(&"spawn 2.1.1 build".to_owned()));
+}
+
+#[test]
+fn what_cannot_be_opened_is_refused_and_the_next_gets_its_turn() {
+    let mut bench = Bench::new(&["odd"]);
+    let run = bench.request("odd", &["build"]);
+    let run = bench.run(run);
+    assert_eq!(run.state, RunState::Refused);
+    assert_eq!(run.reason.as_deref(), Some("it does not parse\nhint: mend it"));
+    let run = bench.request("odd", &["build"]);
+    assert_eq!(bench.run(run).state, RunState::Refused);
+}
+
+#[test]
+fn an_attempt_that_cannot_be_spawned_fails_with_its_reason() {
+    let mut bench = Bench::new(&[]);
+    let run = bench.request("shop", &["unspawnable"]);
+    let run = bench.run(run);
+    assert_eq!(run.state, RunState::Failed);
+    assert!(run.reason.unwrap().contains("too many open files"));
+}
+
+#[test]
+fn a_queued_run_is_cancelled_at_once_and_a_running_one_is_interrupted() {
+    let mut bench = Bench::new(&[]);
+    let (first, second) = (bench.request("shop", &["build"]), bench.request("shop", &["build"]));
+    bench.deeds();
+    bench.send(Message::Cancel { run: second, by: "ada".to_owned() });
+    assert_eq!(bench.run(second).state, RunState::Cancelled);
+    assert_eq!(bench.deeds(), [""; 0]);
+    bench.send(Message::Cancel { run: first, by: "ada".to_owned() });
+    bench.send(Message::Cancel { run: first, by: "ada".to_owned() });
+    assert_eq!(bench.deeds(), ["interrupt", "interrupt"], "asked again, it hurries");
+    assert_eq!(bench.run(first).cancelled_by.as_deref(), Some("ada"));
+}
+
+#[test]
+fn a_new_host_goes_on_where_the_old_one_was() {
+    let mut bench = Bench::new(&[]);
+    bench.request("shop", &["seed", "build"]);
+    bench.request("shop", &["build"]);
+    let observed = vec![
+        EventKind::NodeStarted {
+            attempt: attempt(1, 1),
+            unique_id: "seed.s.a".to_owned(),
+            resource_type: ResourceType::Seed,
+            started_at: None,
+            thread: None,
+            relation_name: None,
+        },
+        EventKind::LogRead { attempt: attempt(1, 1), offset: 77, raw_lines: 0 },
+    ];
+    bench.send(Message::Observed { attempt: attempt(1, 1), events: observed });
+    let mut bench = bench.restart();
+    // Watched from where it was read to, not started a second time; the second run waits still.
+    assert_eq!(bench.deeds(), ["open shop for 1", "watch 1.1.1 from 77"]);
+    bench.end(attempt(1, 1), 0, &[("seed.s.a", "success")]);
+    assert_eq!(bench.deeds(), ["spawn 1.2.1 build", "watch 1.2.1 from 0"]);
+    bench.end(attempt(1, 2), 0, &[]);
+    assert_eq!(bench.run(RunId(1)).state, RunState::Succeeded);
+    assert!(bench.deeds().contains(&"spawn 2.1.1 build".to_owned()));
+}
+
+#[test]
+fn a_listener_hears_the_whole_story() {
+    let mut bench = Bench::new(&[]);
+    let run = bench.request("shop", &["build"]);
+    let (updates, news) = mpsc::channel();
+    bench.send(Message::Listen { run, updates });
+    bench.end(attempt(1, 1), 0, &[("model.s.a", "success")]);
+    let mut seen: Option<Run> = None;
+    for update in news {
+        match update {
+            Update::Snapshot { run, nodes } => seen = Some(Update::into_run(*run, nodes)),
+            Update::Event { stored } => drop(crate::fold::apply(seen.as_mut().unwrap(), &stored.event)),
+            _ => {}
+        }
+    }
+    assert_eq!(seen.unwrap(), bench.run(run), "a snapshot and what follows make the run");
+}
+
+#[test]
+fn the_plan_is_asked_for_behind_the_first_node_and_once() {
+    let mut bench = Bench::new(&[]);
+    bench.request("shop", &["build"]);
+    bench.deeds();
+    for node in ["model.s.a", "model.s.b"] {
+        let event = EventKind::NodeStarted {
+            attempt: attempt(1, 1),
+            unique_id: node.to_owned(),
+            resource_type: ResourceType::Model,
+            started_at: None,
+            thread: None,
+            relation_name: None,
+        };
+        bench.send(Message::Observed { attempt: attempt(1, 1), events: vec![event] });
+    }
+    assert_eq!(bench.deeds(), ["plan 1.1.1"]);
+    let nodes = vec!["model.s.a".to_owned(), "model.s.c".to_owned()];
+    bench.send(Message::Planned { attempt: attempt(1, 1), nodes });
+    let run = bench.run(RunId(1));
+    let states: Vec<_> = run.steps[0].attempts[0].nodes.values().map(|n| n.state.as_str()).collect();
+    assert_eq!(states, ["running", "running", "queued"]);
+}

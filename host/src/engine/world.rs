@@ -1,0 +1,87 @@
+//! What the dispatcher does to the world, as a value: a clock, a disk and child processes, or a simulation of them.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    config,
+    model::{AttemptId, AttemptIdentity, Run, RunId},
+    process::{AttemptFolder, AttemptSpec},
+    project::Opened,
+};
+
+use super::Mail;
+
+/// An attempt that is ready to be started.
+pub struct Start {
+    /// Which.
+    pub attempt: AttemptId,
+    /// Its folder.
+    pub folder: AttemptFolder,
+    /// What is asked of it.
+    pub spec: AttemptSpec,
+    /// dbt's whole environment.
+    pub environment: BTreeMap<String, String>,
+    /// dbt's parse cache, for a step that may use it.
+    pub parse_cache: Option<PathBuf>,
+}
+
+/// Clock, disk and processes. Nothing here waits: what takes time happens elsewhere and comes back as a message.
+pub trait World: Send {
+    /// The time.
+    fn now(&self) -> Timestamp;
+
+    /// The project and the job options of a run, from its configuration file as it is now.
+    fn project_of(&self, run: &Run) -> Result<config::Project, super::Refusal>;
+
+    /// Opens a project; comes back as `Opened`, with notices before. Gives up when `stop` is set.
+    fn open(&self, run: RunId, project: config::Project, stop: Arc<AtomicBool>, mail: &Mail);
+
+    /// What the arguments of an attempt become: command and environment.
+    fn ready(&self, attempt: AttemptId, args: &[String], project: &config::Project, opened: &Opened)
+    -> Start;
+
+    /// The revision of a project's files.
+    fn revision(&self, project: &config::Project) -> Option<String>;
+
+    /// Starts an attempt process.
+    fn spawn(&self, start: &Start) -> io::Result<AttemptIdentity>;
+
+    /// Watches an attempt from an offset of its log on; comes back as `Observed` and `Ended`.
+    fn watch(
+        &self,
+        attempt: AttemptId,
+        args: &[String],
+        identity: Option<AttemptIdentity>,
+        offset: u64,
+        mail: &Mail,
+    );
+
+    /// A plan that is known; none where it is not.
+    fn known_plan(&self, args: &[String], project: &config::Project, opened: &Opened) -> Option<Vec<String>>;
+
+    /// Finds out a plan; comes back as `Planned`, or never.
+    fn plan(
+        &self,
+        attempt: AttemptId,
+        args: &[String],
+        project: &config::Project,
+        opened: &Opened,
+        mail: &Mail,
+    );
+
+    /// Asks an attempt process to stop its dbt; asked again, it hurries.
+    fn interrupt(&self, identity: &AttemptIdentity) -> io::Result<()>;
+
+    /// The highest run number of which files are there.
+    fn highest_run(&self) -> u64;
+
+    /// Removes the files of a run.
+    fn forget(&self, run: RunId);
+}
