@@ -1,0 +1,164 @@
+//! `tidegate assets`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::{
+    Context, Exit, Failure, assets_show,
+    printer::{self, FAINT, styled},
+    selection,
+};
+use crate::{
+    config,
+    dbt::plain,
+    engine,
+    model::Asset,
+    project::Opened,
+    store::{AssetStatus, Materialization},
+};
+
+/// Lists the assets, or shows one.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Assets {
+    #[command(subcommand)]
+    verb: Option<AssetsVerb>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum AssetsVerb {
+    /// Show one asset: lineage, definition, last materialization, checks, history
+    Show(assets_show::Show),
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Only these: dbt's selection syntax, or `key:ASSET/KEY` with `+` before or behind
+    #[arg(value_name = "SELECTION")]
+    selection: Vec<String>,
+    /// The project, where there are several
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// An asset as JSON: its definition, and where it stands.
+#[derive(Debug, Serialize)]
+pub struct AssetJson<'a> {
+    project: &'a str,
+    /// Definition.
+    #[serde(flatten)]
+    asset: &'a Asset,
+    /// The run that had to do with it last, and how that went; null where none had.
+    status: Option<StatusJson<'a>>,
+    /// When it was last built; null where it never was, and for sources.
+    last_materialization: Option<&'a Materialization>,
+}
+
+#[derive(Debug, Serialize)]
+struct StatusJson<'a> {
+    run: crate::model::RunId,
+    state: &'a crate::model::NodeState,
+    message: Option<&'a str>,
+}
+
+impl<'a> AssetJson<'a> {
+    /// The asset with what is known of it.
+    pub fn new(
+        project: &'a str,
+        asset: &'a Asset,
+        statuses: &'a BTreeMap<String, AssetStatus>,
+        materializations: &'a BTreeMap<String, Materialization>,
+    ) -> Self {
+        let status = statuses.get(&asset.unique_id).map(|status| StatusJson {
+            run: status.run,
+            state: &status.node.state,
+            message: status.node.message.as_deref(),
+        });
+        Self { project, asset, status, last_materialization: materializations.get(&asset.unique_id) }
+    }
+}
+
+impl Assets {
+    /// Lists the assets, or shows one.
+    pub fn run(self, context: &Context) -> Result<Exit, Failure> {
+        match self.verb {
+            Some(AssetsVerb::Show(show)) => show.run(context),
+            None => self.list.run(context),
+        }
+    }
+}
+
+impl List {
+    fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let projects = match &self.project {
+            Some(name) => vec![context.project(Some(name))?],
+            None => context.config.projects.values().collect(),
+        };
+        let reader = context.reader()?;
+        let mut json = Vec::new();
+        let mut rows =
+            vec![["asset", "type", "group", "state", "materialized"].map(|h| styled(FAINT, h)).to_vec()];
+        for project in projects {
+            let opened = context.look(project)?;
+            let selected = select(context, project, &opened, &self.selection)?;
+            let statuses = reader.statuses(&project.name)?;
+            let built = reader.last_materializations(&project.name)?;
+            let wanted = |asset: &&Asset| selected.as_ref().is_none_or(|ids| ids.contains(&asset.unique_id));
+            for asset in opened.project.assets.iter().filter(wanted) {
+                if self.json {
+                    let asset = AssetJson::new(&project.name, asset, &statuses, &built);
+                    json.push(serde_json::to_value(asset).map_err(|e| Failure::new(e.to_string()))?);
+                } else {
+                    rows.push(row(asset, statuses.get(&asset.unique_id), built.get(&asset.unique_id)));
+                }
+            }
+        }
+        if self.json {
+            printer::json(&json)?;
+        } else if rows.len() > 1 {
+            printer::table(&rows);
+        } else {
+            printer::note("no assets");
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn row(asset: &Asset, status: Option<&AssetStatus>, built: Option<&Materialization>) -> Vec<String> {
+    vec![
+        plain(&asset.shape.key.to_string()),
+        asset.resource_type.to_string(),
+        asset.shape.group.as_deref().map(plain).unwrap_or_default(),
+        status.map(|s| styled(printer::of_node(&s.node.state), &s.node.state)).unwrap_or_default(),
+        built.map(|m| printer::time(m.at)).unwrap_or_default(),
+    ]
+}
+
+/// The unique ids that a selection holds; none where there is no selection, which is all.
+fn select(
+    context: &Context,
+    project: &config::Project,
+    opened: &Opened,
+    selection: &[String],
+) -> Result<Option<BTreeSet<String>>, Failure> {
+    if selection.is_empty() {
+        return Ok(None);
+    }
+    let native: Option<Vec<_>> =
+        selection.iter().map(|part| selection::natively(&opened.project, part)).collect();
+    if let Some(found) = native {
+        let lists = found.into_iter().collect::<Result<Vec<_>, _>>()?;
+        return Ok(Some(lists.into_iter().flatten().collect()));
+    }
+    printer::note(styled(FAINT, "resolving the selection (dbt ls)"));
+    let mut args = vec!["ls".to_owned(), "--select".to_owned()];
+    args.extend(selection::to_dbt(context, project, selection)?);
+    let ids = engine::select(&context.config.state_dir, project, opened, &args)?;
+    Ok(Some(ids.into_iter().collect()))
+}

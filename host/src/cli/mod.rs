@@ -1,0 +1,154 @@
+//! The command line: one file a verb.
+//!
+//! Owns words for people: what was asked for goes to standard output, everything else to standard error; colour never
+//! carries meaning alone; whatever dbt said is stripped of what could drive a terminal. Decides nothing that an API would
+//! have to decide as well.
+
+mod assets;
+mod assets_show;
+mod check;
+mod context;
+mod exit;
+mod init;
+mod jobs;
+mod launch;
+mod logs;
+pub mod plugin;
+mod printer;
+mod progress;
+mod run;
+mod runs;
+mod runs_show;
+mod selection;
+mod summary;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{config::variables, process};
+use context::Context;
+pub use exit::{Exit, Failure};
+
+/// Runs dbt projects as assets: jobs, lineage, history, and nothing that dbt says is lost
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, max_term_width = 100, propagate_version = true)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What every verb takes.
+#[derive(Debug, Clone, clap::Args)]
+struct Common {
+    /// The configuration file [default: the nearest tidegate.toml from here upwards]
+    #[arg(long, global = true, env = variables::CONFIG, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where runs, logs and history are kept [default: `state_dir` of the configuration, or .tidegate beside it]
+    #[arg(long, global = true, env = variables::STATE_DIR, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Write a tidegate.toml for the dbt project in this folder
+    Init(init::Init),
+    /// Find everything that can be wrong, without running anything
+    Check(check::Check),
+    /// List the jobs
+    Jobs(jobs::Jobs),
+    /// List the assets, or show one: `assets show KEY`
+    Assets(assets::Assets),
+    /// Run a job
+    Run(run::RunJob),
+    /// Build a selection of assets: dbt's selection syntax, or `key:ASSET/KEY` with `+` before or behind
+    Materialize(run::Materialize),
+    /// List the runs, show one, or cancel one
+    Runs(runs::Runs),
+    /// Show what dbt said in a run
+    Logs(logs::Logs),
+    /// Make, test and inspect plugins
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+    /// Own one dbt process: started by the host, never by people
+    #[command(hide = true)]
+    Attempt {
+        /// The attempt's folder
+        folder: PathBuf,
+    },
+    /// Print the JSON Schema of tidegate.toml
+    #[command(hide = true)]
+    Schema,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    // The attempt process has the smallest possible life of its own: no arguments to parse, no terminal.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == "attempt")
+        && let (Some(folder), None) = (words.next(), words.next())
+    {
+        return match process::supervise(folder.into()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => {
+                eprintln!("tidegate attempt: {e}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let Arguments { common, verb } = Arguments::parse();
+    match run(common, verb) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            printer::failure(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(common: Common, verb: Verb) -> Result<Exit, Failure> {
+    let context = || Context::load(&common);
+    match verb {
+        Verb::Init(init) => init.run(&common),
+        Verb::Check(check) => check.run(&common),
+        Verb::Jobs(jobs) => jobs.run(&context()?),
+        Verb::Assets(assets) => assets.run(&context()?),
+        Verb::Run(job) => job.run(&context()?),
+        Verb::Materialize(selection) => selection.run(&context()?),
+        Verb::Runs(runs) => runs.run(&context()?),
+        Verb::Logs(logs) => logs.run(&context()?),
+        Verb::Plugin(command) => {
+            // A plugin that fails its cases has failed; one that is none could not even be asked.
+            let unfit = if matches!(command, plugin::PluginCommand::Inspect(_)) {
+                Exit::CouldNotRun
+            } else {
+                Exit::Failed
+            };
+            match command.run() {
+                Ok(code) if code == ExitCode::SUCCESS => Ok(Exit::Done),
+                Ok(_) => Ok(unfit),
+                Err(e) => Err(Failure::new(format!("{e:#}")).with_hint(plugin::hint(&e))),
+            }
+        }
+        Verb::Attempt { folder } => {
+            Err(Failure::new(format!("`tidegate attempt {}` is the host's to start", folder.display())))
+        }
+        Verb::Schema => {
+            let schema = serde_json::to_string_pretty(&crate::config::schema());
+            printer::line(schema.map_err(|e| Failure::new(e.to_string()))?);
+            Ok(Exit::Done)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_sound() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,162 @@
+//! `tidegate runs`: list, show, cancel.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{
+    Context, Exit, Failure, launch, printer,
+    printer::{FAINT, styled},
+    runs_show,
+};
+use crate::{
+    dbt::plain,
+    engine::Client,
+    model::{RunId, RunState},
+    store::{RunFilter, RunSummary},
+};
+
+/// Lists the runs, shows one, or cancels one.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Runs {
+    #[command(subcommand)]
+    verb: Option<RunsVerb>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum RunsVerb {
+    /// Show one run: its steps, attempts and nodes, and what was used
+    Show(runs_show::Show),
+    /// Stop a run: dbt gets time to cancel its queries
+    Cancel {
+        /// The run's number
+        #[arg(value_parser = RunId::from_str)]
+        id: RunId,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Only runs of this job
+    #[arg(long)]
+    job: Option<String>,
+    /// Only runs in this state
+    #[arg(long, value_parser = state)]
+    state: Option<RunState>,
+    /// How many
+    #[arg(long, short = 'n', default_value_t = 20)]
+    limit: u32,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A run in a list, as JSON.
+#[derive(Serialize)]
+struct RunJson<'a> {
+    id: RunId,
+    project: &'a str,
+    /// Null for a selection that was materialized by hand.
+    job: Option<&'a str>,
+    state: RunState,
+    reason: Option<&'a str>,
+    requested_at: Timestamp,
+    started_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+    user: &'a str,
+    via: &'a str,
+    /// How many nodes are in each state.
+    nodes: &'a BTreeMap<String, u64>,
+}
+
+impl Runs {
+    /// Lists, shows or cancels.
+    pub fn run(self, context: &Context) -> Result<Exit, Failure> {
+        match self.verb {
+            Some(RunsVerb::Show(show)) => show.run(context),
+            Some(RunsVerb::Cancel { id }) => cancel(context, id),
+            None => self.list.run(context),
+        }
+    }
+}
+
+impl List {
+    fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let filter = RunFilter { job: self.job, state: self.state, limit: self.limit };
+        let runs = context.reader()?.runs(&filter)?;
+        if self.json {
+            printer::json(&runs.iter().map(as_json).collect::<Vec<_>>())?;
+        } else if runs.is_empty() {
+            let unknown = filter.job.as_ref().filter(|job| !context.config.jobs.contains_key(*job));
+            if let Some(job) = unknown {
+                return Err(Failure::new(format!("there is no job `{job}`, and no run of one"))
+                    .hint("`tidegate jobs` lists them"));
+            }
+            printer::note("no runs");
+        } else {
+            let header = ["run", "job", "state", "requested", "took", "nodes", "by"];
+            let mut rows = vec![header.map(|h| styled(FAINT, h)).to_vec()];
+            rows.extend(runs.iter().map(row));
+            printer::table(&rows);
+            runs.iter().for_each(|summary| context.note_orphan(&summary.run));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn as_json(summary: &RunSummary) -> RunJson<'_> {
+    let run = &summary.run;
+    RunJson {
+        id: run.id,
+        project: &run.request.project,
+        job: run.request.job.as_deref(),
+        state: run.state,
+        reason: run.reason.as_deref(),
+        requested_at: run.requested_at,
+        started_at: run.started_at,
+        finished_at: run.finished_at,
+        user: &run.request.launch.user,
+        via: &run.request.launch.via,
+        nodes: &summary.counts,
+    }
+}
+
+fn row(summary: &RunSummary) -> Vec<String> {
+    let run = &summary.run;
+    let took = run.started_at.map(|from| run.finished_at.unwrap_or_else(Timestamp::now).duration_since(from));
+    let counts: Vec<_> = summary.counts.iter().map(|(state, n)| format!("{n} {state}")).collect();
+    vec![
+        run.id.to_string(),
+        plain(&run.title()),
+        styled(printer::of_run(run.state), run.state),
+        printer::time(run.requested_at),
+        took.map(|t| printer::seconds(t.as_secs_f64())).unwrap_or_default(),
+        counts.join(", "),
+        plain(&run.request.launch.user),
+    ]
+}
+
+fn cancel(context: &Context, id: RunId) -> Result<Exit, Failure> {
+    let run = context.reader()?.run(id)?;
+    if run.state.is_finished() {
+        return Err(Failure::new(format!("run {id} has ended already: {}", run.state)));
+    }
+    let client = Client::connect(&context.config.state_dir).map_err(|_| {
+        Failure::new(format!("run {id} is {}, but no host is there to stop it", run.state))
+            .hint("any `tidegate run` takes it up again and can then be told to stop it")
+    })?;
+    client.cancel(id, launch::user())?;
+    printer::note(format!("run {id} is being cancelled"));
+    Ok(Exit::Done)
+}
+
+fn state(text: &str) -> Result<RunState, String> {
+    serde_json::from_value(text.into()).map_err(|_| {
+        "states are queued, running, succeeded, warned, incomplete, failed, empty, cancelled, interrupted, refused"
+            .to_owned()
+    })
+}

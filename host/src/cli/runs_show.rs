@@ -1,0 +1,179 @@
+//! `tidegate runs show ID`: the story of a run.
+
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::{
+    Context, Exit, Failure,
+    printer::{self, FAINT, STRONG, styled},
+    progress::short,
+    summary,
+};
+use crate::{
+    dbt::plain,
+    model::{Attempt, NodeRun, Run, RunId, RunState, shell_words},
+};
+
+/// Shows one run.
+#[derive(Debug, clap::Args)]
+pub struct Show {
+    /// The run's number
+    #[arg(value_parser = RunId::from_str)]
+    id: RunId,
+    /// All nodes, not only those that need a look
+    #[arg(long)]
+    all: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A run as JSON: all that is on record of it, with the nodes of each attempt.
+#[derive(Serialize)]
+struct RunJson<'a> {
+    #[serde(flatten)]
+    run: &'a Run,
+    nodes: Vec<AttemptNodes<'a>>,
+}
+
+#[derive(Serialize)]
+struct AttemptNodes<'a> {
+    step: u32,
+    attempt: u32,
+    nodes: Vec<&'a NodeRun>,
+}
+
+impl Show {
+    /// Shows the run.
+    pub fn run(self, context: &Context) -> Result<Exit, Failure> {
+        let run = context.reader()?.run(self.id)?;
+        if self.json {
+            let nodes = run
+                .steps
+                .iter()
+                .flat_map(|s| &s.attempts)
+                .map(|a| AttemptNodes {
+                    step: a.id.step,
+                    attempt: a.id.attempt,
+                    nodes: a.nodes.values().collect(),
+                })
+                .collect();
+            printer::json(&RunJson { run: &run, nodes })?;
+            return Ok(Exit::Done);
+        }
+        printer::line(summary::ending(&run, &summary::last_states(&run)));
+        if let Some(reason) = &run.reason {
+            printer::line(printer::indented(reason, 2));
+        }
+        let launch = &run.request.launch;
+        let by = format!("{} via {} at {}", launch.user, launch.via, printer::time(run.requested_at));
+        field("requested by", &by);
+        field("with", &shell_words(&launch.command));
+        field("project", &run.request.project);
+        field("configuration", &run.request.config_file.display().to_string());
+        field("cancelled by", run.cancelled_by.as_deref().unwrap_or_default());
+        for plugin in &run.plugins {
+            let digest: String = plugin.digest.chars().take(12).collect();
+            field(&plugin.kind, &format!("{} {} ({digest})", plugin.name, plugin.version));
+        }
+        field(
+            "manifest",
+            &run.manifest_digest.as_deref().unwrap_or_default().chars().take(12).collect::<String>(),
+        );
+        for (number, step) in (1..).zip(&run.steps) {
+            let state = if run.state.is_finished() && step.state == RunState::Queued {
+                styled(FAINT, "not run")
+            } else {
+                styled(printer::of_run(step.state), step.state)
+            };
+            printer::line(format!("{} {state}", styled(STRONG, format!("step {number}"))));
+            if step.attempts.is_empty() {
+                printer::line(format!("  $ dbt {}", plain(&shell_words(&step.args))));
+            }
+            for attempt in &step.attempts {
+                self.attempt(attempt, step.attempts.len() > 1);
+            }
+        }
+        context.note_orphan(&run);
+        Ok(Exit::Done)
+    }
+
+    fn attempt(&self, attempt: &Attempt, several: bool) {
+        if several {
+            printer::line(format!(
+                "  attempt {} {}",
+                attempt.id.attempt,
+                styled(printer::of_run(attempt.state), attempt.state)
+            ));
+        }
+        printer::line(format!("  $ {}", plain(&shell_words(&attempt.command))));
+        let version = attempt.dbt_version.as_ref().map(|version| format!("dbt {version}"));
+        let target = attempt.target.as_ref().map(|target| format!("target {target}"));
+        let used: Vec<_> = [version, attempt.adapter.clone(), target].into_iter().flatten().collect();
+        field("used", &used.join(", "));
+        field("revision", attempt.revision.as_deref().unwrap_or_default());
+        if let Some(exit) = &attempt.exit {
+            let how = match (exit.code, exit.signal) {
+                (Some(code), _) => format!("code {code}"),
+                (_, Some(signal)) => format!("signal {signal}"),
+                _ => "never started".to_owned(),
+            };
+            let memory = exit.peak_memory as f64 / f64::from(1 << 20);
+            field(
+                "dbt's exit",
+                &format!("{how}; {} of processor time, {memory:.0} MiB", printer::seconds(exit.cpu_seconds)),
+            );
+            if exit.leaked {
+                field("", "processes that dbt had left behind were killed");
+            }
+            if exit.lost_lines > 0 {
+                field("", &format!("{} lines of its log could not be kept", exit.lost_lines));
+            }
+        }
+        let finished_well = matches!(attempt.state, RunState::Succeeded | RunState::Running);
+        if let Some(reason) = attempt.reason.as_deref().filter(|_| !finished_well) {
+            field("reason", reason);
+        }
+        let mut nodes: Vec<_> =
+            attempt.nodes.values().filter(|node| self.all || needs_a_look(node)).collect();
+        // What failed explains what was skipped for it.
+        nodes.sort_by_key(|node| !node.state.is_failure());
+        for node in nodes {
+            let state = styled(printer::of_node(&node.state), format!("{:>9}", node.state.as_str()));
+            let time = node.execution_time.map(|t| styled(FAINT, format!("  {}", printer::seconds(t))));
+            printer::line(format!("  {state}  {}{}", plain(&node.unique_id), time.unwrap_or_default()));
+            if let Some(cause) = &node.skipped_because_of {
+                printer::line(printer::indented(&format!("because of {}", short(cause)), 13));
+            }
+            if let Some(message) = node.message.as_deref().filter(|_| needs_a_look(node)) {
+                printer::line(printer::indented(message, 13));
+            }
+            if let Some(note) = &node.reconciled {
+                printer::line(styled(FAINT, printer::indented(note, 13)));
+            }
+        }
+        let hidden = attempt.nodes.values().filter(|node| !self.all && !needs_a_look(node)).count();
+        if hidden > 0 {
+            printer::line(styled(
+                FAINT,
+                format!("  and {} that went well; --all shows them", printer::count(hidden, "node")),
+            ));
+        }
+    }
+}
+
+fn needs_a_look(node: &NodeRun) -> bool {
+    use crate::model::NodeState as S;
+    !matches!(node.state, S::Success | S::Pass | S::NoOp | S::Reused)
+}
+
+fn field(name: &str, value: &str) {
+    if !value.is_empty() {
+        printer::line(format!(
+            "  {} {}",
+            styled(FAINT, format!("{name:<14}")),
+            plain(value).replace('\n', "\n    ")
+        ));
+    }
+}

@@ -1,0 +1,47 @@
+//! Several commands on one state directory: one is the host, the others are its clients.
+
+use crate::support::{SLOW, Sandbox};
+
+#[test]
+fn a_second_run_waits_its_turn_and_nothing_collides() {
+    let shop = Sandbox::models(&[("slow", SLOW)]);
+    let first = shop.start(&["run", "build"]);
+    shop.wait_for_node(1, "model.tiny.slow", "running");
+    let second = shop.run(&["run", "build"]).code(0);
+    assert!(second.err.contains("waiting for run 1"), "{}", second.err);
+    shop.end(first).code(0);
+    let (one, two) = (shop.show(1), shop.show(2));
+    assert!(
+        one["finished_at"].as_str().unwrap()
+            <= two["steps"][0]["attempts"][0]["started_at"].as_str().unwrap()
+    );
+}
+
+#[test]
+fn a_run_can_be_cancelled_from_elsewhere() {
+    let shop = Sandbox::models(&[("slow", SLOW)]);
+    let first = shop.start(&["run", "build"]);
+    shop.wait_for_node(1, "model.tiny.slow", "running");
+    shop.run(&["runs", "cancel", "1"]).code(0);
+    shop.end(first).code(130);
+    shop.run(&["runs", "cancel", "1"]).code(2).err_has("has ended already");
+}
+
+#[test]
+fn logs_follow_a_run_to_its_end() {
+    let shop = Sandbox::models(&[("slow", SLOW)]);
+    let first = shop.start(&["run", "build"]);
+    shop.wait_for_node(1, "model.tiny.slow", "running");
+    let log = shop.run(&["logs", "1", "-f"]).code(0);
+    assert!(log.out.contains("Running with dbt") && log.out.contains("Done. PASS=1"), "{}", log.out);
+    shop.end(first).code(0);
+}
+
+#[test]
+fn a_state_directory_with_a_long_path_works() {
+    let shop = Sandbox::models(&[("quick", "select 1 as id")]);
+    let long = shop.file(&"d".repeat(60)).join("e".repeat(60));
+    let long = long.to_str().unwrap();
+    shop.run(&["run", "build", "--state-dir", long]).code(0);
+    shop.run(&["runs", "--state-dir", long]).code(0).out_has("succeeded");
+}
