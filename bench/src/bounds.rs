@@ -1,0 +1,77 @@
+//! Bounds: what the figures must not exceed, and whether they do.
+//!
+//! Owns every bound, each written once. Never measures.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::figures::Unit;
+
+/// dbt's own CPU under Tidegate, as a multiple of plain dbt's.
+pub const DBT_CPU: Bound = Bound { name: "dbt's CPU", suffix: " × plain", limit: 1.05, unit: Unit::Times };
+/// The CPU of everything but dbt that `tidegate run build` starts on the demo, in seconds.
+pub const OUR_CPU: Bound = Bound { name: "our CPU", suffix: "", limit: 0.050, unit: Unit::Milliseconds };
+/// Loading 5,000 models, in seconds.
+pub const LOAD_TIME: Bound =
+    Bound { name: "loading 5,000 models", suffix: "", limit: 0.3, unit: Unit::Milliseconds };
+/// The peak memory of a process that loads 5,000 models, in bytes.
+pub const LOAD_PEAK: Bound =
+    Bound { name: "peak memory of loading 5,000 models", suffix: "", limit: 100e6, unit: Unit::Megabytes };
+/// The same with a translator, in bytes.
+pub const TRANSLATED_PEAK: Bound = Bound { name: "peak memory of loading and translating them", ..LOAD_PEAK };
+/// What translating 5,000 models adds to loading them, in seconds.
+pub const TRANSLATION: Bound =
+    Bound { name: "translating them", suffix: " more", limit: 0.1, unit: Unit::Milliseconds };
+
+/// What a figure must not exceed.
+pub struct Bound {
+    name: &'static str,
+    suffix: &'static str,
+    limit: f64,
+    unit: Unit,
+}
+
+/// A figure held against its bound.
+#[derive(Debug, Serialize)]
+pub struct Verdict {
+    /// What was measured.
+    pub name: &'static str,
+    /// How much it is, as a ratio, in seconds or in bytes.
+    pub value: f64,
+    /// How much it may be.
+    pub bound: f64,
+    /// Whether it is no more.
+    pub met: bool,
+    #[serde(skip)]
+    text: String,
+}
+
+impl Bound {
+    /// Holds a figure against the bound.
+    pub fn judge(&self, value: f64) -> Verdict {
+        let Self { name, suffix, limit, unit } = *self;
+        let met = value <= limit;
+        let said = if met { "met" } else { "not met" };
+        let text = format!("{name}: {}{suffix} (bound {}): {said}", unit.shown(value), unit.shown(limit));
+        Verdict { name, value, bound: limit, met, text }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_a_sentence() {
+        assert_eq!(DBT_CPU.judge(1.01).to_string(), "dbt's CPU: 1.01 × plain (bound 1.05): met");
+        assert_eq!(OUR_CPU.judge(0.0512).to_string(), "our CPU: 51.2 ms (bound 50.0 ms): not met");
+        assert!(LOAD_PEAK.judge(100e6).met && !LOAD_PEAK.judge(100e6 + 1.0).met);
+    }
+}
