@@ -6,6 +6,7 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
@@ -357,7 +358,11 @@ fn run_dbt(
     Err(PrepareError::Dbt { command: args.join(" "), message: message.trim().to_owned() })
 }
 
-/// The revision of a project's files, where git knows one: the commit, and whether files differ from it.
+/// How long git may look for changed files; in a large repository the run must not wait for it.
+const GIT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The revision of a project's files, where git knows one: the commit, with `+changes` where files differ from it, and
+/// with `+unknown` where git took too long to say so.
 pub fn revision(dir: &Path) -> Option<String> {
     if !dir.ancestors().any(|dir| dir.join(".git").exists()) {
         return None;
@@ -365,6 +370,7 @@ pub fn revision(dir: &Path) -> Option<String> {
     let environment: BTreeMap<_, _> =
         process::environment().filter(|(name, _)| matches!(name.as_str(), "PATH" | "HOME")).collect();
     let git = |args: &[&str]| {
+        let begun = Instant::now();
         let args: Vec<_> = args.iter().map(|&a| a.to_owned()).collect();
         let mut text = String::new();
         let status = process::capture(
@@ -373,7 +379,7 @@ pub fn revision(dir: &Path) -> Option<String> {
             dir,
             &environment,
             &[],
-            || false,
+            || begun.elapsed() > GIT_PATIENCE,
             |line| {
                 text.push_str(&String::from_utf8_lossy(line));
                 text.push('\n');
@@ -381,8 +387,37 @@ pub fn revision(dir: &Path) -> Option<String> {
         );
         status.ok().filter(|s| s.success()).map(|_| text.trim().to_owned())
     };
-    let status = git(&["status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--", "."])?;
+    let Some(status) = git(&["status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--", "."])
+    else {
+        return git(&["rev-parse", "HEAD"]).map(|commit| format!("{commit}+unknown"));
+    };
     let commit = status.lines().find_map(|line| line.strip_prefix("# branch.oid "))?;
     let changed = status.lines().any(|line| !line.starts_with('#'));
     Some(if changed { format!("{commit}+changes") } else { commit.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_revision_says_whether_files_differ_from_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = |args: &[&str]| {
+            let settings = ["-c", "user.name=ada", "-c", "user.email=ada@example.com"];
+            let status = Command::new("git").args(settings).args(args).current_dir(dir.path()).status();
+            assert!(status.unwrap().success(), "{args:?}");
+        };
+        assert_eq!(revision(dir.path()), None, "not a repository");
+        git(&["init", "--quiet"]);
+        fs::write(dir.path().join("model.sql"), "select 1").unwrap();
+        git(&["add", "."]);
+        git(&["commit", "--quiet", "--message", "first"]);
+        let clean = revision(dir.path()).unwrap();
+        assert!(clean.len() == 40 && clean.chars().all(|c| c.is_ascii_hexdigit()), "{clean}");
+        fs::write(dir.path().join("model.sql"), "select 2").unwrap();
+        assert_eq!(revision(dir.path()).unwrap(), format!("{clean}+changes"));
+    }
 }
