@@ -130,6 +130,14 @@ pub fn indented(text: &str, by: usize) -> String {
     plain(text).trim_end().lines().map(|l| format!("{pad}{l}")).collect::<Vec<_>>().join("\n")
 }
 
+/// A text that must not take more than so many columns of a list.
+pub fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
 /// `1 node`, `2 nodes`.
 pub fn count(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }

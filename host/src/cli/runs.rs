@@ -55,6 +55,9 @@ struct List {
     json: bool,
 }
 
+/// A selection may be long; `runs show` has all of it.
+const LONGEST_TITLE: usize = 32;
+
 /// A run in a list, as JSON.
 #[derive(Serialize)]
 struct RunJson<'a> {
@@ -131,7 +134,7 @@ fn row(summary: &RunSummary) -> Vec<String> {
     let counts: Vec<_> = summary.counts.iter().map(|(state, n)| format!("{n} {state}")).collect();
     vec![
         run.id.to_string(),
-        plain(&run.title()),
+        printer::shortened(&plain(&run.title()), LONGEST_TITLE),
         styled(printer::of_run(run.state), run.state),
         printer::time(run.requested_at),
         took.map(|t| printer::seconds(t.as_secs_f64())).unwrap_or_default(),
