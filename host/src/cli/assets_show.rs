@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     Context, Exit, Failure,
-    assets::AssetJson,
+    asset_json::AssetJson,
     printer::{self, FAINT, STRONG, styled},
 };
 use crate::{

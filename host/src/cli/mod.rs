@@ -4,6 +4,7 @@
 //! carries meaning alone; whatever dbt said is stripped of what could drive a terminal. Decides nothing that an API would
 //! have to decide as well.
 
+mod asset_json;
 mod assets;
 mod assets_show;
 mod check;

@@ -309,7 +309,7 @@ impl Dispatcher {
             }
             Err(e) => self.ended(Ended {
                 attempt,
-                exit: Some(not_spawned(
+                exit: Some(ExitStatus::not_started(
                     format!("the attempt process could not be started: {e}"),
                     self.world.now(),
                 )),
@@ -392,19 +392,5 @@ impl Dispatcher {
         let forgotten = self.store.forget(self.retention, self.world.now())?;
         forgotten.into_iter().for_each(|run| self.world.forget(run));
         self.start_queued()
-    }
-}
-
-fn not_spawned(error: String, at: jiff::Timestamp) -> ExitStatus {
-    ExitStatus {
-        code: None,
-        signal: None,
-        spawn_error: Some(error),
-        cancelled: false,
-        leaked: false,
-        cpu_seconds: 0.0,
-        peak_memory: 0,
-        lost_lines: 0,
-        at,
     }
 }

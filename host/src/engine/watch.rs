@@ -96,27 +96,12 @@ pub(super) fn watch(
                 let _ = mail.send(Message::Notice { run: attempt.run, text });
                 None
             });
-            let exit = exit.or_else(|| folder.last_words().map(not_started));
+            let exit = exit.or_else(|| Some(ExitStatus::not_started(folder.last_words()?, Timestamp::now())));
             let ended = Ended { attempt, exit, results, raw_tail: observer.raw_tail() };
             let _ = mail.send(Message::Ended(Box::new(ended)));
             return;
         }
         thread::sleep(INTERVAL);
-    }
-}
-
-/// How an attempt ended whose attempt process could not do its work.
-fn not_started(words: String) -> ExitStatus {
-    ExitStatus {
-        code: None,
-        signal: None,
-        spawn_error: Some(words),
-        cancelled: false,
-        leaked: false,
-        cpu_seconds: 0.0,
-        peak_memory: 0,
-        lost_lines: 0,
-        at: Timestamp::now(),
     }
 }
 

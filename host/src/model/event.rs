@@ -248,6 +248,28 @@ pub struct ExitStatus {
     pub at: Timestamp,
 }
 
+impl ExitStatus {
+    /// Nothing is known but when it ended.
+    pub fn at(at: Timestamp) -> Self {
+        Self {
+            code: None,
+            signal: None,
+            spawn_error: None,
+            cancelled: false,
+            leaked: false,
+            cpu_seconds: 0.0,
+            peak_memory: 0,
+            lost_lines: 0,
+            at,
+        }
+    }
+
+    /// It was never started.
+    pub fn not_started(reason: String, at: Timestamp) -> Self {
+        Self { spawn_error: Some(reason), ..Self::at(at) }
+    }
+}
+
 /// A plugin that had a say in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginRecord {

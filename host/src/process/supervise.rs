@@ -63,7 +63,7 @@ pub fn supervise(folder: PathBuf) -> io::Result<()> {
     let (exit, log) = match Attempt::prepare(&folder, &spec) {
         Ok(Some(attempt)) => attempt.run(&folder, &spec),
         Ok(None) => return Ok(()),
-        Err(e) => (not_started(format!("dbt could not be started: {e}")), None),
+        Err(e) => (ExitStatus::not_started(format!("dbt could not be started: {e}"), Timestamp::now()), None),
     };
     // The exit record says that the log is complete: it comes after it. A disk that is full keeps neither away.
     if let Some(Err(e)) = log.as_ref().map(LogWriter::sync) {
@@ -117,7 +117,12 @@ impl Attempt {
     fn run(mut self, folder: &AttemptFolder, spec: &AttemptSpec) -> (ExitStatus, Option<LogWriter>) {
         let mut child = match start(folder, spec) {
             Ok(child) => child,
-            Err(e) => return (not_started(why_not_started(spec, &e)), self.pumps.finish()),
+            Err(e) => {
+                return (
+                    ExitStatus::not_started(why_not_started(spec, &e), Timestamp::now()),
+                    self.pumps.finish(),
+                );
+            }
         };
         let pid = child.id().cast_signed();
         let open_pipes = self.pumps.start(child.stdout.take(), child.stderr.take());
@@ -216,8 +221,7 @@ impl Watch<'_> {
             signal: status.and_then(|s| s.signal()),
             cancelled: self.climb.has_begun(),
             leaked,
-            at,
-            ..blank()
+            ..ExitStatus::at(at)
         }
     }
 
@@ -310,22 +314,4 @@ fn listen_for_signals(sender: mpsc::Sender<Message>) -> io::Result<()> {
 
 fn own_pid() -> io::Result<i32> {
     i32::try_from(std::process::id()).map_err(io::Error::other)
-}
-
-fn not_started(sentence: String) -> ExitStatus {
-    ExitStatus { spawn_error: Some(sentence), ..blank() }
-}
-
-fn blank() -> ExitStatus {
-    ExitStatus {
-        code: None,
-        signal: None,
-        spawn_error: None,
-        cancelled: false,
-        leaked: false,
-        cpu_seconds: 0.0,
-        peak_memory: 0,
-        lost_lines: 0,
-        at: Timestamp::now(),
-    }
 }
