@@ -115,7 +115,7 @@ fn host(filter: Option<&str>) -> Result<()> {
     let dagster = setup::dagster_env()?;
     let mut cargo = command::cargo();
     cargo
-        .args(["test", "--workspace"])
+        .args(["test", "--workspace", "--no-fail-fast"])
         .args(filter)
         .env(setup::DBT_VARIABLE, &dbt.bin)
         .env(setup::DAGSTER_VARIABLE, &dagster.bin)
