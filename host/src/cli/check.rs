@@ -117,9 +117,6 @@ fn check_project(context: &Context, project: &config::Project, findings: &mut Fi
         loaded.dbt_version,
         loaded.adapter_type
     ));
-    for plugin in plugins {
-        findings.good(&format!("{} {} {}", plugin.kind, plugin.name, plugin.version));
-    }
     // A translator that cannot be used never stops a run; but whoever asks what is wrong has to hear of it.
     let translator =
         project.translator.as_ref().map(|t| project::open_translator(t, &context.config.state_dir));
@@ -133,6 +130,9 @@ fn check_project(context: &Context, project: &config::Project, findings: &mut Fi
         }
         Some(Err(error)) => findings.error(&Failure::new(error.to_string())),
         None => {}
+    }
+    for plugin in plugins.iter().filter(|_| known.is_none()) {
+        findings.good(&format!("{} {} {}", plugin.kind, plugin.name, plugin.version));
     }
     for said in opened.prepared.iter().flat_map(|prepared| prepared.warnings()) {
         findings.warning(&format!("dbt: {said}"));
