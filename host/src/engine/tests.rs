@@ -209,17 +209,7 @@ impl Bench {
             skipped_because_of: None,
         };
         let results = nodes.iter().map(result).collect();
-        let exit = ExitStatus {
-            code: Some(code),
-            signal: None,
-            spawn_error: None,
-            cancelled: false,
-            leaked: false,
-            cpu_seconds: 0.0,
-            peak_memory: 0,
-            lost_lines: 0,
-            at: Timestamp::UNIX_EPOCH,
-        };
+        let exit = ExitStatus { code: Some(code), ..ExitStatus::at(Timestamp::UNIX_EPOCH) };
         self.send(Message::Ended(Box::new(Ended {
             attempt,
             exit: Some(exit),
