@@ -20,18 +20,58 @@ const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 /// Longer than any expression that someone means.
 const MAX_LENGTH: usize = 1_000;
 
+/// The last second of the last year that the `cron` crate knows.
+const LAST: i64 = 4_133_980_799;
+
 /// Says what is wrong with an expression.
 pub fn check(text: &str) -> Result<(), String> {
-    // From a fixed date on, so that the answer does not depend on the day: leap years come within eight years.
-    let start = DateTime::<Utc>::UNIX_EPOCH;
-    if !alternatives(text)?.iter().any(|schedule| schedule.after(&start).next().is_some()) {
-        return Err("it can never fire: no date matches".to_owned());
-    }
-    Ok(())
+    Expression::parse(text).map(drop)
 }
 
-/// What an expression stands for: two alternatives where both day fields are restricted, since then either may match.
-fn alternatives(text: &str) -> Result<Vec<cron::Schedule>, String> {
+/// What an expression stands for, on a wall clock that is never changed. Its times are seconds of that clock, counted
+/// from 1970 on.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Expression {
+    /// Two where both day fields are restricted, since then either may match.
+    alternatives: Vec<cron::Schedule>,
+    interval: bool,
+}
+
+impl Expression {
+    /// Says what is wrong with an expression, also with one that no date matches.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let expression = parse(text)?;
+        match expression.at_or_after(0) {
+            Some(_) => Ok(expression),
+            None => Err("it can never fire: no date matches".to_owned()),
+        }
+    }
+
+    /// Whether it is meant to fire in even steps, not at a time of the day.
+    pub fn is_interval(&self) -> bool {
+        self.interval
+    }
+
+    /// The first time that matches from one on.
+    pub fn at_or_after(&self, wall: i64) -> Option<i64> {
+        let before = DateTime::<Utc>::from_timestamp(wall.max(0) - 1, 0)?;
+        let found = self.alternatives.iter().filter_map(|schedule| schedule.after(&before).next());
+        found.min().map(|time| time.timestamp())
+    }
+
+    /// The last time that matches up to one.
+    pub fn at_or_before(&self, wall: i64) -> Option<i64> {
+        // The crate goes astray from where it knows no year.
+        if wall < 0 {
+            return None;
+        }
+        let behind = DateTime::<Utc>::from_timestamp(wall.min(LAST) + 1, 0)?;
+        let found = self.alternatives.iter().filter_map(|schedule| schedule.after(&behind).next_back());
+        found.max().map(|time| time.timestamp())
+    }
+}
+
+fn parse(text: &str) -> Result<Expression, String> {
     let text = text.trim();
     if text.len() > MAX_LENGTH {
         return Err(format!("it is {} characters long", text.chars().count()));
@@ -52,6 +92,7 @@ fn alternatives(text: &str) -> Result<Vec<cron::Schedule>, String> {
         };
         return Err(format!("{fields}, where cron has 5: minute, hour, day of month, month, day of week"));
     };
+    let interval = minute.starts_with('*') || hour.starts_with('*');
     let minute = numbers(minute, "a minute", 0, 59, &[])?;
     let hour = numbers(hour, "an hour", 0, 23, &[])?;
     let month = numbers(month, "a month", 1, 12, &MONTHS)?;
@@ -60,12 +101,14 @@ fn alternatives(text: &str) -> Result<Vec<cron::Schedule>, String> {
     let day = numbers(day, "a day of the month", 1, 31, &[])?;
     let weekday = weekdays(weekday)?;
     let days: &[(&str, &str)] = if either { &[(&day, "*"), ("*", &weekday)] } else { &[(&day, &weekday)] };
-    days.iter()
+    let alternatives = days
+        .iter()
         .map(|(day, weekday)| {
             cron::Schedule::from_str(&format!("0 {minute} {hour} {day} {month} {weekday} *"))
                 .map_err(|e| format!("not a cron expression: {e}"))
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    Ok(Expression { alternatives, interval })
 }
 
 /// A field as a list of numbers, which leaves nothing for the `cron` crate to understand otherwise.
@@ -112,7 +155,10 @@ fn matching(
         let (range, step) = match item.split_once('/') {
             Some((range, step)) => (
                 range,
-                step.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("`/{step}` is not a step"))?,
+                Some(step)
+                    .filter(|step| step.bytes().all(|b| b.is_ascii_digit()))
+                    .and_then(|step| step.parse().ok().filter(|n| *n > 0))
+                    .ok_or_else(|| format!("`/{step}` is not a step"))?,
             ),
             None => (item, 1),
         };
@@ -141,14 +187,8 @@ mod tests {
 
     fn first_after(text: &str, at: &str) -> String {
         let at: DateTime<Utc> = at.parse().unwrap();
-        alternatives(text)
-            .unwrap()
-            .iter()
-            .filter_map(|a| a.after(&at).next())
-            .min()
-            .unwrap()
-            .format("%F %R %a")
-            .to_string()
+        let first = Expression::parse(text).unwrap().at_or_after(at.timestamp() + 1).unwrap();
+        DateTime::<Utc>::from_timestamp(first, 0).unwrap().format("%F %R %a").to_string()
     }
 
     #[test]
@@ -217,6 +257,7 @@ mod tests {
             "30-10 * * * *",
             "*/0 * * * *",
             "*/x * * * *",
+            "*/+5 * * * *",
             "1//2 * * * *",
             "-5 * * * *",
             "+5 * * * *",
