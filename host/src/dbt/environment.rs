@@ -149,6 +149,12 @@ mod tests {
         {
             assert!(!passes(name), "{name}");
         }
+        // What a service manager tells the host is not for dbt: it could speak in the host's name.
+        for name in
+            ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "JOURNAL_STREAM"]
+        {
+            assert!(!passes(name), "{name}");
+        }
     }
 
     #[test]
