@@ -1,5 +1,6 @@
 //! dbt's arguments as operators write them: what is refused, and how a command becomes the `ls` that plans it.
 
+use super::options::{SHORT_FLAGS, pieces};
 use crate::model::nearest;
 
 /// Why a step cannot be run.
@@ -38,11 +39,12 @@ const OWN_OPTIONS: [&str; 18] = [
 ];
 
 /// Options that take values, among those that decide what a command selects.
-const SELECTING: [&str; 13] = [
+const SELECTING: [&str; 14] = [
     "--exclude",
     "--exclude-resource-type",
     "--exclude-resource-types",
     "--indirect-selection",
+    "--model",
     "--models",
     "--profile",
     "--resource-type",
@@ -54,8 +56,27 @@ const SELECTING: [&str; 13] = [
     "--vars",
 ];
 
-/// Short options without a value: they may stand together, as in `-xq`.
-const SHORT_FLAGS: [char; 6] = ['d', 'f', 'h', 'q', 'x', 'V'];
+/// Options that decide which nodes a command selects.
+const NARROWING: [&str; 12] = [
+    "--exclude",
+    "--exclude-resource-type",
+    "--exclude-resource-types",
+    "--indirect-selection",
+    "--model",
+    "--models",
+    "--resource-type",
+    "--resource-types",
+    "--select",
+    "--selector",
+    "-m",
+    "-s",
+];
+
+/// How long a command line may become, in bytes. Linux takes some more, and the environment counts as well.
+const MAX_LINE: usize = 1_000_000;
+
+/// How long one argument may become, in bytes: Linux takes 128 KiB.
+const MAX_ARGUMENT: usize = 120_000;
 
 /// Refuses what cannot be a step. The arguments are dbt's, from the subcommand on.
 pub fn check_arguments(args: &[String]) -> Result<(), Refusal> {
@@ -152,7 +173,7 @@ pub fn list_arguments(args: &[String]) -> Option<Vec<String>> {
             keeping = selects && !arg.contains('=');
             if selects {
                 // `ls` calls it --select even where a command still takes --models.
-                list.push(if matches!(name, "--models" | "-m") {
+                list.push(if matches!(name, "--model" | "--models" | "-m") {
                     arg.replacen(name, "--select", 1)
                 } else {
                     arg.clone()
@@ -168,9 +189,84 @@ pub fn list_arguments(args: &[String]) -> Option<Vec<String>> {
     Some(list)
 }
 
+/// Whether a command runs what it selects, so that it can be told to run some of it.
+pub fn can_be_narrowed(args: &[String]) -> bool {
+    match args.first().map(String::as_str) {
+        Some("build" | "run" | "test" | "seed" | "snapshot") => true,
+        Some("source") => {
+            args.get(1).is_some_and(|sub| matches!(sub.as_str(), "freshness" | "snapshot-freshness"))
+        }
+        _ => false,
+    }
+}
+
+/// The command with another selection: these selectors and nothing that goes with them. Every other option is kept. None
+/// for a command that cannot be narrowed, and for a selection that no command line can hold.
+pub fn narrowed_arguments(args: &[String], selectors: &[String]) -> Option<Vec<String>> {
+    if !can_be_narrowed(args) || selectors.is_empty() {
+        return None;
+    }
+    let mut narrowed = Vec::new();
+    for piece in pieces(args) {
+        if !NARROWING.contains(&piece.name) {
+            narrowed.extend_from_slice(piece.words);
+        } else if !piece.flags.is_empty() {
+            narrowed.push(format!("-{}", piece.flags));
+        }
+    }
+    narrowed.push("--select".to_owned());
+    narrowed.extend_from_slice(selectors);
+    // Sources have no tests that a freshness check could run.
+    if args[0] != "source" {
+        narrowed.extend(["--indirect-selection", "empty"].map(str::to_owned));
+    }
+    let fits = narrowed.iter().all(|word| word.len() <= MAX_ARGUMENT)
+        && narrowed.iter().map(|word| word.len() + 1).sum::<usize>() <= MAX_LINE;
+    fits.then_some(narrowed)
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it should be")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_narrowed_command_keeps_everything_but_its_selection() {
+        let narrowed = |step: &str, selector: &str| {
+            narrowed_arguments(&words(step), &words(selector)).map(|args| args.join(" "))
+        };
+        for (step, kept) in [
+            ("build", "build"),
+            ("build --select a b --full-refresh", "build --full-refresh"),
+            ("build --select=a b --vars {a: 1}", "build --vars {a: 1}"),
+            ("build -s a b -x", "build -x"),
+            ("build -xfsa b -t prod", "build -xf -t prod"),
+            ("build -tprod -m a -f", "build -tprod -f"),
+            ("build --model a --models=b --exclude c d --threads 4", "build --threads 4"),
+            ("build --selector nightly --target=dev", "build --target=dev"),
+            ("build --selector=nightly --state -odd --defer", "build --state -odd --defer"),
+            ("build --resource-type model --resource-types=test seed --fail-fast", "build --fail-fast"),
+            ("test --exclude-resource-types unit_test --exclude-resource-type=test", "test"),
+            ("run --indirect-selection cautious --indirect-selection=eager --empty", "run --empty"),
+            ("seed --new-option x --select a", "seed --new-option x"),
+        ] {
+            assert_eq!(
+                narrowed(step, "fqn:p.x fqn:p.y").unwrap(),
+                format!("{kept} --select fqn:p.x fqn:p.y --indirect-selection empty"),
+                "{step}"
+            );
+        }
+        assert_eq!(
+            narrowed("source freshness -s source:a --output x.json", "source:p.a.b").unwrap(),
+            "source freshness --output x.json --select source:p.a.b"
+        );
+        for step in ["compile --select a", "run-operation grant", "docs generate", "deps", ""] {
+            assert_eq!(narrowed(step, "fqn:p.x"), None, "{step}");
+        }
+        assert_eq!(narrowed_arguments(&words("build"), &[]), None);
+        assert_eq!(narrowed_arguments(&words("build"), &["x".repeat(130_000)]), None);
+        assert_eq!(narrowed_arguments(&words("build"), &vec!["x".repeat(1_000); 1_000]), None);
+    }
 
     fn words(text: &str) -> Vec<String> {
         text.split(' ').map(str::to_owned).collect()

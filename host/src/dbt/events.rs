@@ -310,6 +310,7 @@ fn finished(info: &Info<'_>, node: NodeData) -> Option<NodeResult> {
         failures: count(&run.num_failures).or_else(|| count(&node.num_failures)),
         relation_name: relation(node.node_info.node_relation),
         skipped_because_of: None,
+        max_loaded_at: None,
         unique_id: node.node_info.unique_id,
     })
 }

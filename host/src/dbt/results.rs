@@ -100,6 +100,7 @@ pub fn read_run_results(target: &Path) -> Result<Vec<NodeResult>, ArtifactError>
             failures: count(&row.failures),
             relation_name: row.relation_name.filter(|r| !r.is_empty()),
             skipped_because_of: None,
+            max_loaded_at: None,
             unique_id: row.unique_id,
         })
         .collect())
@@ -111,7 +112,7 @@ pub fn read_sources(target: &Path) -> Result<Vec<NodeResult>, ArtifactError> {
     Ok(rows
         .into_iter()
         .map(|row| {
-            let age = row.max_loaded_at.zip(row.max_loaded_at_time_ago_in_s);
+            let age = row.max_loaded_at.as_deref().zip(row.max_loaded_at_time_ago_in_s);
             NodeResult {
                 resource_type: ResourceType::Source,
                 state: NodeState::from(row.status.as_str()),
@@ -125,6 +126,7 @@ pub fn read_sources(target: &Path) -> Result<Vec<NodeResult>, ArtifactError> {
                 failures: None,
                 relation_name: None,
                 skipped_because_of: None,
+                max_loaded_at: time(row.max_loaded_at.as_deref()),
                 unique_id: row.unique_id,
             }
         })

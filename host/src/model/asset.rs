@@ -106,6 +106,8 @@ pub struct Check {
     pub name: String,
     /// `test` or `unit_test`.
     pub resource_type: ResourceType,
+    /// dbt's fully qualified name, from the package down to the test.
+    pub fqn: Vec<String>,
     /// What its failure means.
     pub severity: Severity,
     /// The test's description.

@@ -179,6 +179,7 @@ impl<'a> Nodes<'a> {
             unique_id: entry.unique_id.to_string(),
             name: entry.required("name")?.into_owned(),
             resource_type,
+            fqn: entry.strings("fqn"),
             severity: if is_warning { Severity::Warn } else { Severity::Error },
             description: description.map(Cow::into_owned),
             original_file_path: entry.text("original_file_path")?.unwrap_or_default().into_owned(),
