@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::model::{
     Attempt, AttemptId, Event, EventKind, NodeResult, NodeRun, NodeState, ResourceType, ResultsSource, Run,
-    RunState, Step,
+    RunState, Step, StepRequest,
 };
 
 /// What an event changed, so that a store writes only that.
@@ -21,11 +21,7 @@ pub struct Touched {
 /// The run that a request begins; none for any other event.
 pub fn begin(event: &Event) -> Option<Run> {
     let EventKind::RunRequested { request } = &event.kind else { return None };
-    let steps = request
-        .steps
-        .iter()
-        .map(|step| Step { args: step.args.clone(), state: RunState::Queued, attempts: Vec::new() })
-        .collect();
+    let steps = queued(&request.steps);
     Some(Run {
         id: event.run,
         request: (**request).clone(),
@@ -35,10 +31,18 @@ pub fn begin(event: &Event) -> Option<Run> {
         started_at: None,
         finished_at: None,
         cancelled_by: None,
+        stop: None,
+        locks: Vec::new(),
         manifest_digest: None,
         plugins: Vec::new(),
         steps,
     })
+}
+
+fn queued(steps: &[StepRequest]) -> Vec<Step> {
+    let step =
+        |step: &StepRequest| Step { args: step.args.clone(), state: RunState::Queued, attempts: Vec::new() };
+    steps.iter().map(step).collect()
 }
 
 /// Applies an event to its run, and says what it changed. Events of other runs, of unknown attempts and after the end
@@ -54,13 +58,21 @@ pub fn apply(run: &mut Run, event: &Event) -> Touched {
         EventKind::RunRefused { reason } => {
             finish(run, RunState::Refused, Some(reason.clone()), at, &mut touched);
         }
-        EventKind::RunStarted { manifest_digest, plugins } => {
+        EventKind::RunStarted { manifest_digest, plugins, locks, steps } => {
+            let untried = run.steps.iter().all(|step| step.attempts.is_empty());
+            if let Some(steps) = steps.as_ref().filter(|_| untried) {
+                run.steps = queued(steps);
+            }
             run.state = RunState::Running;
             run.started_at.get_or_insert(at);
             run.manifest_digest.clone_from(manifest_digest);
             run.plugins.clone_from(plugins);
+            run.locks.clone_from(locks);
         }
         EventKind::CancelRequested { by } => drop(run.cancelled_by.get_or_insert_with(|| by.clone())),
+        EventKind::StopRequested { stop } if stop.state.is_finished() => {
+            run.stop.get_or_insert_with(|| stop.clone());
+        }
         EventKind::RunFinished { state, reason } if state.is_finished() => {
             finish(run, *state, reason.clone(), at, &mut touched);
         }
@@ -103,7 +115,7 @@ pub fn apply(run: &mut Run, event: &Event) -> Touched {
             end(attempt, *state, reason.clone(), at, &mut touched);
         }
         kind => {
-            let cancelled = run.cancelled_by.is_some();
+            let cancelled = run.stopped().is_some();
             if let Some(attempt) = attempt_of(kind).and_then(|id| attempt_mut(run, id)) {
                 apply_to_attempt(attempt, kind, cancelled, &mut touched);
             }
@@ -251,6 +263,7 @@ fn take(node: &mut NodeRun, result: &NodeResult) {
     set(&mut node.failures, &result.failures);
     set(&mut node.relation_name, &result.relation_name);
     set(&mut node.skipped_because_of, &result.skipped_because_of);
+    set(&mut node.max_loaded_at, &result.max_loaded_at);
 }
 
 /// Later knowledge replaces earlier, and silence replaces nothing.
@@ -280,6 +293,7 @@ fn node_mut<'a>(
         failures: None,
         relation_name: None,
         skipped_because_of: None,
+        max_loaded_at: None,
         planned: false,
         reconciled: None,
     })
@@ -314,6 +328,7 @@ fn attempt_of(kind: &EventKind) -> Option<AttemptId> {
         | EventKind::RunRefused { .. }
         | EventKind::RunStarted { .. }
         | EventKind::CancelRequested { .. }
+        | EventKind::StopRequested { .. }
         | EventKind::RunFinished { .. } => None,
     }
 }

@@ -2,13 +2,16 @@
 //!
 //! [`apply`] is total: whatever events come in whatever order, it never panics, and a state that is finished stays so.
 //! [`verdict`] and [`conclude`] decide how an attempt and a run ended; their answers become events themselves, so that
-//! folding old events never needs an old rule. [`mark`] says what a node's end means beyond its run.
+//! folding old events never needs an old rule. [`mark`] says what a node's end means beyond its run. [`automate`]
+//! is the same for what starts jobs by themselves.
 
 mod apply;
+mod automation;
 mod history;
 mod verdict;
 
 pub use apply::{Touched, apply, begin};
+pub use automation::{automate, unautomated};
 pub use history::{Mark, mark, tells};
 pub use verdict::{conclude, verdict};
 

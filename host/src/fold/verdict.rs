@@ -2,21 +2,24 @@
 
 use crate::model::{Attempt, NodeState, Run, RunState, first_line, shell_words};
 
-/// How an attempt ended, and why where there is more to say. `raw_tail` is what dbt said last that was not an event.
-pub fn verdict(attempt: &Attempt, cancelled: bool, raw_tail: &str) -> (RunState, Option<String>) {
+/// How an attempt ended, and why where there is more to say. `stopped` is what its run ends as where it was told to stop
+/// ([`Run::stopped`]), `raw_tail` what dbt said last that was not an event.
+pub fn verdict(
+    attempt: &Attempt,
+    stopped: Option<(RunState, Option<String>)>,
+    raw_tail: &str,
+) -> (RunState, Option<String>) {
     let Some(exit) = &attempt.exit else {
-        return if cancelled {
-            (RunState::Cancelled, None)
-        } else {
+        return stopped.unwrap_or_else(|| {
             let reason = "the process that ran dbt is gone: it was killed, or the machine went down";
             (RunState::Interrupted, Some(reason.to_owned()))
-        };
+        });
     };
     if let Some(error) = &exit.spawn_error {
         return (RunState::Failed, Some(error.clone()));
     }
     if exit.cancelled && exit.code != Some(0) {
-        return (RunState::Cancelled, None);
+        return stopped.unwrap_or((RunState::Cancelled, None));
     }
     if let Some(signal) = exit.signal {
         return (
@@ -88,7 +91,7 @@ pub fn conclude(run: &Run) -> Option<(RunState, Option<String>)> {
     }
     if ended.len() < run.steps.len() {
         // Whoever asks when everything is done already has stopped nothing.
-        return run.cancelled_by.is_some().then_some((RunState::Cancelled, None));
+        return run.stopped();
     }
     // The worst of what let the run go on decides; a run is empty only if every step is.
     let at = |state| ended.iter().position(|step| step.state == state);

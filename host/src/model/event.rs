@@ -1,9 +1,11 @@
 //! Events: each change of a run's state, as an append-only record. Everything else about a run is a fold of these.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptId, NodeState, ResourceType, RunId, RunRequest, RunState};
+use super::{AttemptId, NodeState, ResourceType, RunId, RunRequest, RunState, StepRequest, Stop};
 
 /// Something that happened to a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,6 +17,24 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub kind: EventKind,
+}
+
+impl Event {
+    /// The event as a disk keeps it: its time in microseconds.
+    pub fn as_kept(&self) -> Cow<'_, Self> {
+        let at = kept(self.at);
+        if at == self.at { Cow::Borrowed(self) } else { Cow::Owned(Self { at, ..self.clone() }) }
+    }
+
+    /// The same of one that nobody else needs.
+    pub fn kept(self) -> Self {
+        Self { at: kept(self.at), ..self }
+    }
+}
+
+/// A time in the unit in which times of events are kept.
+pub fn kept(at: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }
 
 /// What can happen to a run. Names are past tense; the order in this list is that of a run's life.
@@ -37,6 +57,12 @@ pub enum EventKind {
         manifest_digest: Option<String>,
         /// The plugins that shaped its assets.
         plugins: Vec<PluginRecord>,
+        /// The locks that it holds from here on.
+        #[serde(default)]
+        locks: Vec<String>,
+        /// Its steps, where what is left to do of another run was found out only now.
+        #[serde(default)]
+        steps: Option<Vec<StepRequest>>,
     },
     /// An attempt is about to be spawned. Written before it is, so that nothing runs that is not on record.
     AttemptStarted {
@@ -126,6 +152,12 @@ pub enum EventKind {
         /// Who.
         by: String,
     },
+    /// The host asked the run to stop: a limit was reached, or the host itself stops.
+    StopRequested {
+        /// What the run ends as, and why.
+        #[serde(flatten)]
+        stop: Stop,
+    },
     /// dbt ended.
     AttemptExited {
         /// Which.
@@ -202,6 +234,9 @@ pub struct NodeResult {
     pub relation_name: Option<String>,
     /// dbt's id of the node because of which this one was skipped.
     pub skipped_because_of: Option<String>,
+    /// Of a source: the time of its newest row, as `dbt source freshness` found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_loaded_at: Option<Timestamp>,
 }
 
 /// Which artifact of dbt results were read from.

@@ -3,6 +3,7 @@
 //! Owns the words and their serialized shapes. Never does anything: no I/O, no clock, no SQL, no wasmtime.
 
 mod asset;
+mod automation;
 mod event;
 mod failure;
 mod ids;
@@ -13,11 +14,16 @@ mod run;
 mod words;
 
 pub use asset::{Asset, AssetKey, AssetShape, Check, Exposure, NodeFacts, Severity};
-pub use event::{AttemptIdentity, Event, EventKind, ExitStatus, NodeResult, PluginRecord, ResultsSource};
+pub use automation::{Automation, Cursor, JobEvent, JobEventKind, Tick, Trigger, TriggerState};
+pub use event::{
+    AttemptIdentity, Event, EventKind, ExitStatus, NodeResult, PluginRecord, ResultsSource, kept,
+};
 pub use failure::first_line;
 pub use ids::{AttemptId, ResourceType, RunId};
 pub use nearest::nearest;
 pub use node::NodeState;
 pub use project::Project;
-pub use run::{Attempt, Launch, NodeRun, Run, RunRequest, RunState, Step, StepRequest};
+pub use run::{
+    Attempt, Launch, Limits, NodeRun, Run, RunRequest, RunState, StartRate, Step, StepRequest, Stop,
+};
 pub use words::shell_words;

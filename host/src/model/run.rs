@@ -1,8 +1,8 @@
 //! Runs: what was asked for, and what has become of it. Each of these is a fold of the run's events.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{AttemptId, AttemptIdentity, ExitStatus, NodeState, PluginRecord, ResourceType, RunId};
@@ -12,10 +12,13 @@ use super::{AttemptId, AttemptIdentity, ExitStatus, NodeState, PluginRecord, Res
 pub struct Launch {
     /// The name of the user.
     pub user: String,
-    /// `cli` for now; schedules, triggers and the API follow.
+    /// `cli`, `schedule`, `after`, `sensor` or `resume`.
     pub via: String,
-    /// The command line that asked.
+    /// The command line that asked; empty where no person did.
     pub command: Vec<String>,
+    /// Why, where nobody asked by hand: which tick, which run, which data.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// One step of a request: a dbt command.
@@ -43,7 +46,51 @@ pub struct RunRequest {
     /// The configuration file that named the project and the job.
     pub config_file: PathBuf,
     /// The project's and the job's configuration as it was used; of environment variables only the names.
-    pub configuration: serde_json::Value,
+    pub configuration: Arc<serde_json::Value>,
+    /// What it waits for, and how long it may take.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The run whose unfinished part this one does.
+    #[serde(default)]
+    pub resumes: Option<RunId>,
+}
+
+/// What a run waits for before it starts, and how long it may take.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Higher goes first; among equals the older one does.
+    pub priority: i32,
+    /// Locks by name that it holds while it runs, beside those of the files that it writes.
+    pub locks: Vec<String>,
+    /// How long it may run; then it is stopped and has failed.
+    pub max_runtime: Option<SignedDuration>,
+    /// How long it may wait; then it is refused.
+    pub queue_timeout: Option<SignedDuration>,
+    /// How long dbt may say nothing; then it is stopped and has failed.
+    pub silence_timeout: Option<SignedDuration>,
+    /// How many runs of its job may start within a span of time; more wait.
+    pub start_rate: Option<StartRate>,
+    /// Whether a host that finds it interrupted resumes it.
+    pub resume: bool,
+}
+
+/// So many starts within a span of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StartRate {
+    /// How many.
+    pub runs: u32,
+    /// The span.
+    pub per: SignedDuration,
+}
+
+/// The host has asked a run to stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// What the run ends as.
+    pub state: RunState,
+    /// Why.
+    pub reason: String,
 }
 
 /// The state of a run, of a step and of an attempt.
@@ -125,6 +172,12 @@ pub struct Run {
     pub finished_at: Option<Timestamp>,
     /// Who asked to cancel it.
     pub cancelled_by: Option<String>,
+    /// Why the host stopped it, where nobody had cancelled it before.
+    #[serde(default)]
+    pub stop: Option<Stop>,
+    /// The locks that it holds while it runs.
+    #[serde(default)]
+    pub locks: Vec<String>,
     /// The digest of the manifest that the host had prepared.
     pub manifest_digest: Option<String>,
     /// The plugins that shaped its assets.
@@ -217,6 +270,9 @@ pub struct NodeRun {
     pub relation_name: Option<String>,
     /// The node because of which this one was skipped.
     pub skipped_because_of: Option<String>,
+    /// Of a source: the time of its newest row, as `dbt source freshness` found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_loaded_at: Option<Timestamp>,
     /// Whether dbt had planned it when the attempt began.
     pub planned: bool,
     /// What the artifacts say where the events said something else, or nothing.
@@ -237,6 +293,15 @@ impl Run {
     /// The attempt that is under way.
     pub fn running_attempt(&self) -> Option<&Attempt> {
         self.steps.iter().flat_map(|s| &s.attempts).find(|a| !a.state.is_finished())
+    }
+
+    /// What the run ends as if it ends before its time, and why: someone cancelled it, or the host stopped it.
+    pub fn stopped(&self) -> Option<(RunState, Option<String>)> {
+        match (&self.cancelled_by, &self.stop) {
+            (Some(_), _) => Some((RunState::Cancelled, None)),
+            (None, Some(stop)) => Some((stop.state, Some(stop.reason.clone()))),
+            (None, None) => None,
+        }
     }
 
     /// The name for listings: the job, or what was materialized.

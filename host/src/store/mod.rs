@@ -1,10 +1,11 @@
 //! Where runs are kept: one SQLite database in the state directory.
 //!
-//! The contract, in terms of crashes: what [`Store::append`] has returned survives the loss of the process, and of power
+//! The contract, in terms of crashes: what [`Store::record`] has returned survives the loss of the process, and of power
 //! unless dbt's own log says the same; what it has not returned has left no trace. Events and the tables that are folds
 //! of them change in one transaction. There is one writer, held by whoever holds the state directory; readers are apart and never wait for it. This is the
 //! only room that speaks SQL, and it never decides what happens.
 
+mod automation;
 mod error;
 mod read;
 mod retention;
@@ -12,13 +13,32 @@ mod rows;
 mod schema;
 mod write;
 
+pub use automation::{RunEnd, TickRow};
 pub use error::StoreError;
 pub use read::{AssetStatus, CheckResult, Materialization, Reader, RunFilter, RunSummary};
 pub use retention::Retention;
-pub use write::{Store, Stored};
+pub use write::{Entry, Store, Stored};
 
 /// The database's file in the state directory.
 pub const FILE_NAME: &str = "tidegate.db";
+
+/// A disk that a test holds in its hand.
+#[cfg(test)]
+pub trait Disk: std::fmt::Debug + Send + Sync {
+    /// Whether there is room for a commit that is all but done.
+    fn has_room(&self) -> bool;
+
+    /// A commit has been made; its last event has this number.
+    fn committed(&self, entries: &[Entry], last: u64);
+}
+
+#[cfg(test)]
+fn room(disk: Option<&dyn Disk>, path: &std::path::Path) -> Result<(), StoreError> {
+    match disk {
+        Some(disk) if !disk.has_room() => Err(StoreError::DiskFull(path.to_owned())),
+        _ => Ok(()),
+    }
+}
 
 #[cfg(test)]
 mod tests;

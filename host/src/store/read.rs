@@ -15,10 +15,14 @@ use super::{
     schema::{MIGRATIONS, explain, open_reader},
     write::events_of,
 };
+#[cfg(test)]
+use super::{
+    automation::{ENDS, TICKS, TICKS_OF_JOB},
+    retention::ENDED,
+};
 use crate::model::{NodeRun, NodeState, Run, RunId, RunState};
 
-// Numbers of runs grow with time, and the runs of one project never overlap: what is newest has the highest number, and
-// the indexes know it. A history is longer than anyone waits for: where the last of each node is asked for, the query
+// What is newest is what happened last, and the indexes know it: runs go by priority, not by number. A history is longer than anyone waits for: where the last of each node is asked for, the query
 // steps from node to node instead of going through all.
 const RUNS: &str = "SELECT id, body FROM run ORDER BY id DESC LIMIT ?1";
 const RUNS_OF_JOB: &str = "SELECT id, body FROM run WHERE job = ?2 ORDER BY id DESC LIMIT ?1";
@@ -31,10 +35,10 @@ const COUNTS: &str = "SELECT n.state, count(*) FROM
      GROUP BY n.state";
 const MATERIALIZATIONS: &str = "SELECT at, run_id, state, execution_time, rows_affected, relation_name
      FROM materialization WHERE project = ?1 AND unique_id = ?2
-     ORDER BY run_id DESC, step DESC, attempt DESC LIMIT ?3";
+     ORDER BY at DESC, run_id DESC, step DESC, attempt DESC LIMIT ?3";
 const CHECK_RESULTS: &str = "SELECT at, run_id, state, failures, message
      FROM check_result WHERE project = ?1 AND unique_id = ?2
-     ORDER BY run_id DESC, step DESC, attempt DESC LIMIT ?3";
+     ORDER BY at DESC, run_id DESC, step DESC, attempt DESC LIMIT ?3";
 const LAST_MATERIALIZATIONS: &str = "WITH RECURSIVE node (id) AS (
        SELECT min(unique_id) FROM materialization WHERE project = ?1
        UNION ALL
@@ -43,8 +47,8 @@ const LAST_MATERIALIZATIONS: &str = "WITH RECURSIVE node (id) AS (
      SELECT m.at, m.run_id, m.state, m.execution_time, m.rows_affected, m.relation_name, m.unique_id
      FROM node CROSS JOIN materialization AS m ON m.rowid =
        (SELECT rowid FROM materialization WHERE project = ?1 AND unique_id = node.id
-        ORDER BY run_id DESC, step DESC, attempt DESC LIMIT 1)";
-const STATUSES: &str = "WITH RECURSIVE node (id) AS (
+        ORDER BY at DESC, run_id DESC, step DESC, attempt DESC LIMIT 1)";
+pub(super) const STATUSES: &str = "WITH RECURSIVE node (id) AS (
        SELECT min(unique_id) FROM node_run WHERE tells
        UNION ALL
        SELECT (SELECT min(unique_id) FROM node_run WHERE tells AND unique_id > node.id) FROM node WHERE node.id IS NOT NULL)
@@ -52,11 +56,23 @@ const STATUSES: &str = "WITH RECURSIVE node (id) AS (
      FROM node CROSS JOIN node_run AS n ON n.rowid =
        (SELECT m.rowid FROM node_run AS m CROSS JOIN run AS r ON r.id = m.run_id
         WHERE m.tells AND m.unique_id = node.id AND r.project = ?1
-        ORDER BY m.run_id DESC, m.step DESC, m.attempt DESC LIMIT 1)";
+        ORDER BY m.at DESC, m.run_id DESC, m.step DESC, m.attempt DESC LIMIT 1)";
+
+// What was rolled back has no number, and a number is never given twice: one that is not there was lost, or its run is
+// forgotten.
+const HOLES: &str = "WITH behind (id) AS (
+       SELECT id + 1 FROM event UNION ALL SELECT 1)
+     SELECT behind.id, coalesce((SELECT min(next.id) FROM event AS next WHERE next.id >= behind.id),
+       (SELECT seq + 1 FROM sqlite_sequence WHERE name = 'event'), 1) AS until
+     FROM behind WHERE until > behind.id ORDER BY behind.id";
 
 /// Each query, for the test that it uses an index.
 #[cfg(test)]
-pub(super) const QUERIES: [&str; 9] = [
+pub(super) const QUERIES: [&str; 13] = [
+    ENDED,
+    TICKS,
+    TICKS_OF_JOB,
+    ENDS,
     RUNS,
     RUNS_OF_JOB,
     RUNS_IN_STATE,
@@ -193,6 +209,14 @@ impl Reader {
         }
     }
 
+    /// The numbers of events that are not there, though later ones were given: the first of each hole, and the first
+    /// behind it. Only forgetting a run makes holes.
+    pub fn holes(&self) -> Result<Vec<std::ops::Range<u64>>, StoreError> {
+        self.query(HOLES, [], |row| {
+            Ok(row.get::<_, i64>(0)?.unsigned_abs()..row.get::<_, i64>(1)?.unsigned_abs())
+        })
+    }
+
     /// The last materialization of every asset of a project, by unique id.
     pub fn last_materializations(
         &self,
@@ -249,6 +273,10 @@ impl Reader {
     pub fn damage(&self) -> Result<Vec<String>, StoreError> {
         let found = self.query("PRAGMA integrity_check(10)", [], |row| row.get::<_, String>(0))?;
         Ok(found.into_iter().filter(|line| line != "ok").collect())
+    }
+
+    pub(super) fn connection(&self) -> Option<(&Connection, &Path)> {
+        Some((self.conn.as_ref()?, &self.path))
     }
 
     fn query<T>(

@@ -95,9 +95,9 @@ pub(super) fn save_run(conn: &Connection, run: &Run, begins: bool) -> rusqlite::
 pub(super) fn save_node(conn: &Connection, run: &Run, id: AttemptId, node: &NodeRun) -> rusqlite::Result<()> {
     let args = run.step(id.step).map(|step| step.args.as_slice()).unwrap_or_default();
     conn.prepare_cached(
-        "INSERT INTO node_run (run_id, step, attempt, unique_id, state, tells, finished_at, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT DO UPDATE SET state = ?5, tells = ?6, finished_at = ?7, body = ?8",
+        "INSERT INTO node_run (run_id, step, attempt, unique_id, state, tells, finished_at, body, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT DO UPDATE SET state = ?5, tells = ?6, finished_at = ?7, body = ?8, at = ?9",
     )?
     .execute(params![
         signed(id.run.0),
@@ -107,7 +107,8 @@ pub(super) fn save_node(conn: &Connection, run: &Run, id: AttemptId, node: &Node
         node.state.as_str(),
         fold::tells(args, node),
         node.finished_at.map(micros),
-        to_json(node)?
+        to_json(node)?,
+        node.finished_at.or(node.started_at).map(micros),
     ])?;
     if !node.state.is_finished() {
         return Ok(());

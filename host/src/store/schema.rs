@@ -10,6 +10,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, ffi::ErrorCode};
 
 use super::StoreError;
+use crate::crash;
 
 /// Marks the file as Tidegate's: the letters "tdgt".
 const APPLICATION_ID: i64 = 0x7464_6774;
@@ -18,7 +19,8 @@ const APPLICATION_ID: i64 = 0x7464_6774;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// Each brings the database from the version of its position to the next.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/001_runs.sql")];
+pub(super) const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/001_runs.sql"), include_str!("migrations/002_automation.sql")];
 
 /// Opens for writing, creating and migrating as needed.
 pub(super) fn open_writer(path: &Path, migrations: &[&str]) -> Result<Connection, StoreError> {
@@ -114,6 +116,7 @@ fn migrate(
         let mut apply = || {
             let transaction = conn.transaction()?;
             transaction.execute_batch(sql)?;
+            crash::point("store.mid-migration");
             transaction.pragma_update(None, "user_version", number as i64 + 1)?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
             transaction.commit()

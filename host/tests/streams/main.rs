@@ -16,8 +16,8 @@ use tidegate::{
     dbt::{self, Observation, Observer},
     fold,
     model::{
-        Attempt, AttemptId, Event, EventKind, ExitStatus, Launch, ResultsSource, Run, RunId, RunRequest,
-        StepRequest,
+        Attempt, AttemptId, Event, EventKind, ExitStatus, Launch, Limits, ResultsSource, Run, RunId,
+        RunRequest, StepRequest,
     },
 };
 
@@ -67,13 +67,25 @@ impl Story {
             job: None,
             steps: vec![StepRequest { args: args.iter().map(ToString::to_string).collect() }],
             empty_fails: false,
-            launch: Launch { user: "ada".to_owned(), via: "cli".to_owned(), command: Vec::new() },
+            launch: Launch {
+                user: "ada".to_owned(),
+                via: "cli".to_owned(),
+                command: Vec::new(),
+                reason: None,
+            },
             config_file: "/srv/tidegate.toml".into(),
-            configuration: serde_json::Value::Null,
+            configuration: Default::default(),
+            limits: Limits::default(),
+            resumes: None,
         };
         let requested = event(EventKind::RunRequested { request: Box::new(request) });
         let mut story = Self { run: fold::begin(&requested).unwrap(), raw_tail: String::new(), raw_lines: 0 };
-        story.apply(EventKind::RunStarted { manifest_digest: None, plugins: Vec::new() });
+        story.apply(EventKind::RunStarted {
+            manifest_digest: None,
+            plugins: Vec::new(),
+            locks: Vec::new(),
+            steps: None,
+        });
         story.apply(EventKind::AttemptStarted {
             attempt: ATTEMPT,
             command: Vec::new(),
@@ -122,7 +134,7 @@ impl Story {
         if let Some((source, results)) = artifact(name) {
             self.apply(EventKind::ResultsRead { attempt: ATTEMPT, source, results });
         }
-        let (state, reason) = fold::verdict(self.attempt(), cancelled, &self.raw_tail);
+        let (state, reason) = fold::verdict(self.attempt(), self.run.stopped(), &self.raw_tail);
         self.apply(EventKind::AttemptFinished { attempt: ATTEMPT, state, reason });
         let (state, reason) = fold::conclude(&self.run).unwrap();
         self.apply(EventKind::RunFinished { state, reason });

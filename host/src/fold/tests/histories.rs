@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use crate::model::{
-    AttemptId, AttemptIdentity, Event, EventKind, ExitStatus, Launch, NodeResult, NodeState, PluginRecord,
-    ResourceType, ResultsSource, RunId, RunRequest, RunState, StepRequest,
+    AttemptId, AttemptIdentity, Event, EventKind, ExitStatus, Launch, Limits, NodeResult, NodeState,
+    PluginRecord, ResourceType, ResultsSource, RunId, RunRequest, RunState, StepRequest, Stop,
 };
 
 pub(crate) const NODES: [&str; 6] = [
@@ -25,9 +25,15 @@ pub(crate) fn request(key: &str, steps: &[&str]) -> RunRequest {
         job: Some("nightly".to_owned()),
         steps: steps.iter().map(step).collect(),
         empty_fails: false,
-        launch: Launch { user: "ada".to_owned(), via: "cli".to_owned(), command: Vec::new() },
+        launch: Launch { user: "ada".to_owned(), via: "cli".to_owned(), command: Vec::new(), reason: None },
         config_file: "/srv/tidegate.toml".into(),
-        configuration: serde_json::json!({ "vars": { "a": 0.1 } }),
+        configuration: serde_json::json!({ "vars": { "a": 0.1 } }).into(),
+        limits: Limits {
+            priority: 2,
+            queue_timeout: Some(jiff::SignedDuration::from_mins(5)),
+            ..Limits::default()
+        },
+        resumes: None,
     }
 }
 
@@ -67,6 +73,7 @@ pub(crate) fn result(unique_id: &str, state: NodeState) -> NodeResult {
         failures: None,
         relation_name: None,
         skipped_because_of: None,
+        max_loaded_at: None,
     }
 }
 
@@ -187,8 +194,10 @@ fn kinds() -> impl Strategy<Value = EventKind> {
     prop_oneof![
         1 => Just(EventKind::RunRequested { request: Box::new(request("again", &["test"])) }),
         1 => Just(EventKind::RunRefused { reason: "no".to_owned() }),
-        3 => text().prop_map(|manifest_digest| EventKind::RunStarted {
+        3 => (text(), any::<bool>()).prop_map(|(manifest_digest, narrowed)| EventKind::RunStarted {
             manifest_digest,
+            locks: vec!["warehouse".to_owned()],
+            steps: narrowed.then(|| request("", &["build --select a"]).steps),
             plugins: vec![PluginRecord {
                 kind: "translator".to_owned(),
                 name: "p".to_owned(),
@@ -214,6 +223,7 @@ fn kinds() -> impl Strategy<Value = EventKind> {
         3 => (attempts(), 0..999_u64, 0..9_u64)
             .prop_map(|(attempt, offset, raw_lines)| EventKind::LogRead { attempt, offset, raw_lines }),
         2 => Just(EventKind::CancelRequested { by: "ada".to_owned() }),
+        2 => run_states().prop_map(|state| EventKind::StopRequested { stop: Stop { state, reason: "late".to_owned() } }),
         4 => (attempts(), exits()).prop_map(|(attempt, exit)| EventKind::AttemptExited { attempt, exit }),
         4 => (attempts(), any::<bool>(), vec(results(), 0..5)).prop_map(|(attempt, run, results)| {
             let source = if run { ResultsSource::RunResults } else { ResultsSource::Sources };

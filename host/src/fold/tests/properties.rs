@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use super::histories::{at, events, request};
+
 use crate::{
     fold::{apply, begin, conclude, verdict},
-    model::{Event, EventKind, Run, RunId},
+    model::{Event, EventKind, Run, RunId, RunState},
 };
 
 fn requested() -> Run {
@@ -79,8 +80,8 @@ proptest! {
         for event in &events {
             prop_assert_eq!(apply(&mut one, event), apply(&mut other, event));
             for attempt in one.steps.iter().flat_map(|step| &step.attempts) {
-                for cancelled in [false, true] {
-                    let (state, _) = verdict(attempt, cancelled, "usage");
+                for stopped in [None, Some((RunState::Cancelled, None)), one.stopped()] {
+                    let (state, _) = verdict(attempt, stopped, "usage");
                     prop_assert!(state.is_finished());
                 }
             }

@@ -3,7 +3,7 @@
 use super::histories::{at, attempt, exited, node_finished, node_started, request, started};
 use crate::{
     fold::{apply, begin, conclude, verdict},
-    model::{Attempt, Event, EventKind, ExitStatus, NodeState, Run, RunId, RunState},
+    model::{Attempt, Event, EventKind, ExitStatus, NodeState, Run, RunId, RunState, Stop},
 };
 
 fn event(kind: EventKind) -> Event {
@@ -13,7 +13,15 @@ fn event(kind: EventKind) -> Event {
 fn run_of(steps: &[&str]) -> Run {
     let request = Box::new(request("k", steps));
     let mut run = begin(&event(EventKind::RunRequested { request })).unwrap();
-    apply(&mut run, &event(EventKind::RunStarted { manifest_digest: None, plugins: Vec::new() }));
+    apply(
+        &mut run,
+        &event(EventKind::RunStarted {
+            manifest_digest: None,
+            plugins: Vec::new(),
+            locks: Vec::new(),
+            steps: None,
+        }),
+    );
     run
 }
 
@@ -98,9 +106,11 @@ fn every_state_has_its_conditions() {
     ];
     let said: Vec<_> = table
         .iter()
-        .map(|(case, attempt, cancelled, raw_tail)| match verdict(attempt, *cancelled, raw_tail) {
-            (state, Some(reason)) => format!("{case}: {state}: {reason}"),
-            (state, None) => format!("{case}: {state}"),
+        .map(|(case, attempt, cancelled, raw_tail)| {
+            match verdict(attempt, cancelled.then_some((RunState::Cancelled, None)), raw_tail) {
+                (state, Some(reason)) => format!("{case}: {state}: {reason}"),
+                (state, None) => format!("{case}: {state}"),
+            }
         })
         .collect();
     insta::assert_snapshot!(said.join("\n"));
@@ -148,6 +158,25 @@ fn a_run_concludes_from_its_steps() {
         said.push(concluded(states, true));
     }
     insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn what_the_host_stops_ends_as_the_host_says() {
+    let attempt = ended(&[("model.a", "running")], Some(ExitStatus { cancelled: true, ..exited(Some(2)) }));
+    let gone = ended(&[("model.a", "running")], None);
+    let late = Some((RunState::Failed, Some("it ran for longer than 1h".to_owned())));
+    assert_eq!(verdict(&attempt, late.clone(), ""), late.clone().unwrap());
+    assert_eq!(verdict(&gone, late.clone(), ""), late.clone().unwrap());
+    // What was done in time is done.
+    let good = ended(&[("model.a", "success")], Some(ExitStatus { cancelled: true, ..exited(Some(0)) }));
+    assert_eq!(verdict(&good, late, ""), (RunState::Succeeded, None));
+    // Between two steps, it stops too; and who cancelled it first is heard first.
+    let mut run = run_of(&["seed", "build"]);
+    let stop = Stop { state: RunState::Interrupted, reason: "the host stops".to_owned() };
+    apply(&mut run, &event(EventKind::StopRequested { stop }));
+    assert_eq!(conclude(&run), Some((RunState::Interrupted, Some("the host stops".to_owned()))));
+    apply(&mut run, &event(EventKind::CancelRequested { by: "ada".to_owned() }));
+    assert_eq!(conclude(&run), Some((RunState::Cancelled, None)));
 }
 
 #[test]

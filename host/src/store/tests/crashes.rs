@@ -39,11 +39,11 @@ fn a_write_that_fails_leaves_no_trace_whichever_it_is() {
     // The request fails like everything else.
     let run = loop {
         fail_after(&mut store, nth);
-        match store.request(request("k", &["seed", "build"]), at(0), 0) {
+        match store.request(request("k", &["seed", "build"]), at(0)) {
             Ok((run, _)) => break run,
             Err(e) => assert!(e.to_string().contains("this write fails"), "{e}"),
         }
-        assert_eq!(store.active().count(), 0);
+        assert_eq!((store.running().count(), store.queued().unwrap().len()), (0, 0));
         (failures, nth) = (failures + 1, nth + 1);
     };
     expected += 1;
@@ -70,7 +70,7 @@ fn a_write_that_fails_leaves_no_trace_whichever_it_is() {
 fn a_commit_that_fails_leaves_no_trace() {
     let dir = Dir::new();
     let mut store = dir.store();
-    let (run, _) = store.request(request("k", &["seed", "build"]), at(0), 0).unwrap();
+    let (run, _) = store.request(request("k", &["seed", "build"]), at(0)).unwrap();
     // A debt that is called in when the transaction ends.
     store
         .connection()
@@ -103,7 +103,7 @@ fn a_full_disk_is_said_and_passes() {
     limit(&mut store, 60);
     let mut events = 0;
     let full = 'fill: loop {
-        let (run, _) = match store.request(request(&format!("k{events}"), &["seed", "build"]), at(0), 0) {
+        let (run, _) = match store.request(request(&format!("k{events}"), &["seed", "build"]), at(0)) {
             Ok(accepted) => accepted,
             Err(e) => break 'fill e,
         };
@@ -164,7 +164,7 @@ fn a_log_that_was_cut_off_holds_whole_transactions() {
 fn a_host_that_is_started_anew_knows_what_was_committed() {
     let dir = Dir::new();
     let mut store = dir.store();
-    let (run, _) = store.request(request("k", &["seed", "build"]), at(0), 0).unwrap();
+    let (run, _) = store.request(request("k", &["seed", "build"]), at(0)).unwrap();
     for kinds in life(run) {
         append(&mut store, run, kinds);
         let known = store.run(run).unwrap();
@@ -173,7 +173,7 @@ fn a_host_that_is_started_anew_knows_what_was_committed() {
         assert_eq!(store.run(run).unwrap(), known);
         in_step(&store, &dir.db());
     }
-    assert_eq!(store.active().count(), 0);
+    assert_eq!((store.running().count(), store.queued().unwrap().len()), (0, 0));
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_reader_that_takes_its_time_is_in_nobodys_way() {
 #[test]
 fn a_commit_survives_the_loss_of_power() {
     let dir = Dir::new();
-    let mut store = dir.store();
+    let store = dir.store();
     let conn = store.connection().0;
     let pragma = |name| {
         conn.pragma_query_value(None, name, |row| {
@@ -229,21 +229,53 @@ fn an_older_database_is_brought_up_to_date_and_a_copy_kept() {
     live(&mut store, "k");
     drop(store);
     let next = [schema::MIGRATIONS, &[NEXT]].concat();
+    let (version, newer) = (schema::MIGRATIONS.len(), next.len());
     // A reader changes nothing, and says so.
     let old = schema::open_reader(&dir.db(), &next).unwrap_err();
-    assert!(matches!(old, StoreError::TooOld { found: 1, known: 2, .. }), "{old}");
+    assert!(
+        matches!(old, StoreError::TooOld { found, known, .. } if (found, known) == (version, newer)),
+        "{old}"
+    );
     // A copy that was not finished is none.
-    fs::write(dir.0.path().join("tidegate.v1.db.half"), "half").unwrap();
+    let copy = dir.0.path().join(format!("tidegate.v{version}.db"));
+    let half = copy.with_extension("db.half");
+    fs::write(&half, "half").unwrap();
     let conn = schema::open_writer(&dir.db(), &next).unwrap();
     assert_eq!(column::<String>(&conn, "SELECT mood FROM run"), ["fine"]);
-    assert_eq!(column::<i64>(&conn, "PRAGMA user_version"), [2]);
+    assert_eq!(column::<i64>(&conn, "PRAGMA user_version"), [newer as i64]);
     drop(conn);
     drop(schema::open_writer(&dir.db(), &next).unwrap());
-    assert_eq!(audit(&dir.0.path().join("tidegate.v1.db")), audit(&dir.db()));
-    assert!(!dir.0.path().join("tidegate.v1.db.half").exists());
+    assert_eq!(audit(&copy), audit(&dir.db()));
+    assert!(!half.exists());
     // The older Tidegate refuses what the newer one has made of it.
     let new = Store::open(&dir.db()).unwrap_err();
-    assert!(matches!(new, StoreError::TooNew { found: 2, known: 1, .. }), "{new}");
+    assert!(
+        matches!(new, StoreError::TooNew { found, known, .. } if (found, known) == (newer, version)),
+        "{new}"
+    );
+}
+
+/// A database that version 1 has written, in a run of real dbt.
+#[test]
+fn a_database_of_the_first_version_tells_the_same_story() {
+    let dir = Dir::new();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/databases/v1.db");
+    fs::copy(fixture, dir.db()).unwrap();
+    let mut store = dir.store();
+    let runs: Vec<_> = (1..=3).map(|id| store.run(RunId(id)).unwrap().unwrap()).collect();
+    let states: Vec<_> = runs.iter().map(|run| run.state).collect();
+    assert_eq!(states, [RunState::Succeeded, RunState::Failed, RunState::Cancelled]);
+    assert!(runs.iter().all(|run| run.steps.iter().flat_map(|s| &s.attempts).all(|a| !a.nodes.is_empty())));
+    for run in &runs {
+        assert!(store.rebuild(run.id).unwrap(), "run {} is not what its events tell", run.id);
+    }
+    let last = store.last_event();
+    assert_eq!(store.next_run(), RunId(4));
+    live(&mut store, "new");
+    drop(store);
+    let events = audit(&dir.db());
+    assert!(events as u64 > last && last > 0);
+    assert!(dir.0.path().join("tidegate.v1.db").exists());
 }
 
 #[test]

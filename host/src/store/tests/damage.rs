@@ -51,7 +51,7 @@ fn what_is_no_database_of_ours_has_its_sentence() {
         fs::write(dir.db(), &bytes[..bytes.len() / 2]).unwrap();
     });
     case("with a row that says nothing", &|dir| {
-        drop(dir.store().request(request("k", &["build"]), at(0), 0).unwrap());
+        drop(dir.store().request(request("k", &["build"]), at(0)).unwrap());
         sql(dir, "UPDATE run SET body = 'null'");
     });
     case("without a table", &|dir| {
@@ -121,7 +121,7 @@ fn survives(bytes: &[u8], what: &str) -> bool {
     };
     let write = || {
         let mut store = Store::open(&dir.db())?;
-        let (run, _) = store.request(request("after", &["seed", "build"]), at(0), 0)?;
+        let (run, _) = store.request(request("after", &["seed", "build"]), at(0))?;
         for kinds in life(run) {
             store.append(kinds.into_iter().map(|kind| event(run, kind)).collect())?;
         }

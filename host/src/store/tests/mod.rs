@@ -1,5 +1,6 @@
 //! The store's contract, kept against crashes, full disks, damaged files and time.
 
+mod automation;
 mod crashes;
 mod damage;
 mod history;
@@ -54,7 +55,12 @@ fn life(run: RunId) -> Vec<Vec<EventKind>> {
     ];
     let source = ResultsSource::RunResults;
     let batches = vec![
-        vec![EventKind::RunStarted { manifest_digest: Some("d".to_owned()), plugins: Vec::new() }],
+        vec![EventKind::RunStarted {
+            manifest_digest: Some("d".to_owned()),
+            plugins: Vec::new(),
+            locks: Vec::new(),
+            steps: None,
+        }],
         vec![started(first)],
         vec![node_started(first, "seed.shop.raw"), node_finished(first, "seed.shop.raw", NodeState::Success)],
         vec![
@@ -81,7 +87,7 @@ fn append(store: &mut Store, run: RunId, kinds: Vec<EventKind>) {
 
 /// A run from its request to its end.
 fn live(store: &mut Store, key: &str) -> RunId {
-    let (run, _) = store.request(request(key, &["seed", "build"]), at(0), 0).unwrap();
+    let (run, _) = store.request(request(key, &["seed", "build"]), at(0)).unwrap();
     life(run).into_iter().for_each(|kinds| append(store, run, kinds));
     run
 }
@@ -149,9 +155,9 @@ fn audit(path: &Path) -> usize {
 /// Memory is as the disk is.
 fn in_step(store: &Store, path: &Path) {
     let conn = Connection::open(path).unwrap();
-    let unfinished: Vec<i64> = column(&conn, "SELECT id FROM run WHERE finished_at IS NULL ORDER BY id");
-    assert_eq!(store.active().map(|run| run.id.0 as i64).collect::<Vec<_>>(), unfinished);
-    for run in store.active() {
+    let running: Vec<i64> = column(&conn, "SELECT id FROM run WHERE state = 'running' ORDER BY id");
+    assert_eq!(store.running().map(|run| run.id.0 as i64).collect::<Vec<_>>(), running);
+    for run in store.running() {
         assert_eq!(Some(run), load_run(&conn, path, run.id).unwrap().as_ref());
     }
 }

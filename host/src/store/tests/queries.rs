@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::{
-    model::AttemptId,
+    model::{AttemptId, NodeResult},
     store::{Reader, RunFilter, StoreError, read::QUERIES},
 };
 
@@ -33,7 +33,7 @@ fn a_reader_sees_what_a_live_writer_has_committed() {
     let dir = Dir::new();
     let mut store = dir.store();
     let reader = Reader::open(dir.0.path()).unwrap();
-    let (run, _) = store.request(request("k", &["seed", "build"]), at(0), 0).unwrap();
+    let (run, _) = store.request(request("k", &["seed", "build"]), at(0)).unwrap();
     let mut seen = 0;
     for kinds in life(run) {
         seen += reader.events(run, seen).unwrap().len() as u64;
@@ -50,10 +50,10 @@ fn runs_are_listed_newest_first_with_what_their_last_attempts_say() {
     let dir = Dir::new();
     let mut store = dir.store();
     let first = live(&mut store, "a");
-    let (second, _) = store.request(request("b", &["seed", "build"]), at(0), 0).unwrap();
+    let (second, _) = store.request(request("b", &["seed", "build"]), at(0)).unwrap();
     let mut by_hand = request("c", &["build"]);
     by_hand.job = None;
-    let (third, _) = store.request(by_hand, at(0), 0).unwrap();
+    let (third, _) = store.request(by_hand, at(0)).unwrap();
     for (number, state) in [(1, NodeState::Error), (2, NodeState::Success)] {
         let id = attempt(second.0, 1, number);
         append(&mut store, second, vec![started(id), node_finished(id, "seed.shop.raw", state)]);
@@ -87,13 +87,40 @@ fn runs_are_listed_newest_first_with_what_their_last_attempts_say() {
 }
 
 #[test]
+fn what_happened_last_is_newest_whatever_its_number() {
+    let dir = Dir::new();
+    let mut store = dir.store();
+    let mut build = |key: &str, second: i64| {
+        let (run, _) = store.request(request(key, &["build"]), at(0)).unwrap();
+        let id = attempt(run.0, 1, 1);
+        let built = |node: &str, state| EventKind::NodeFinished {
+            attempt: id,
+            result: Box::new(NodeResult { finished_at: Some(at(second)), ..result(node, state) }),
+        };
+        let nodes = [built("model.a", NodeState::Success), built("test.a", NodeState::Pass)];
+        append(&mut store, run, [vec![started(id)], nodes.to_vec()].concat());
+        run
+    };
+    // The second has the higher priority, and goes first.
+    let (first, second) = (build("a", 50), build("b", 20));
+    let reader = Reader::open(dir.0.path()).unwrap();
+    assert_eq!(reader.statuses("shop").unwrap()["model.a"].run, first);
+    assert_eq!(reader.last_materializations("shop").unwrap()["model.a"].run, first);
+    let runs =
+        |found: Vec<crate::store::Materialization>| found.into_iter().map(|m| m.run).collect::<Vec<_>>();
+    assert_eq!(runs(reader.materializations("shop", "model.a", 9).unwrap()), [first, second]);
+    let checks = reader.check_results("shop", "test.a", 9).unwrap();
+    assert_eq!(checks.iter().map(|check| check.run).collect::<Vec<_>>(), [first, second]);
+}
+
+#[test]
 fn two_projects_may_have_nodes_of_one_name() {
     let dir = Dir::new();
     let mut store = dir.store();
     let mut build = |key: &str, project: &str, state| {
         let mut request = request(key, &["build"]);
         request.project = project.to_owned();
-        let (run, _) = store.request(request, at(0), 0).unwrap();
+        let (run, _) = store.request(request, at(0)).unwrap();
         append(
             &mut store,
             run,
@@ -124,8 +151,9 @@ fn no_query_goes_through_a_whole_table() {
             .collect();
         for line in &plan {
             let steps = ["SCAN node", "SCAN last", "SCAN CONSTANT ROW"].contains(&line.as_str());
-            // Runs in the order of their numbers, up to the limit.
-            let listing = line == "SCAN run" && !plan.iter().any(|l| l.contains("TEMP B-TREE"));
+            // Runs or ticks in the order of their numbers, up to the limit.
+            let listing = (line == "SCAN run" || line == "SCAN tick")
+                && !plan.iter().any(|l| l.contains("TEMP B-TREE"));
             assert!(steps || listing || !line.starts_with("SCAN"), "{sql}\n{}", plan.join("\n"));
         }
     }
@@ -138,7 +166,7 @@ fn a_long_history_is_read() {
     const NODES: i64 = 200;
     let dir = Dir::new();
     let mut store = dir.store();
-    let (run, _) = store.request(request("k", &["build"]), at(0), 0).unwrap();
+    let (run, _) = store.request(request("k", &["build"]), at(0)).unwrap();
     let id: AttemptId = attempt(run.0, 1, 1);
     append(&mut store, run, vec![started(id), node_finished(id, "model.shop.n0", NodeState::Success)]);
     append(&mut store, run, vec![EventKind::RunFinished { state: RunState::Succeeded, reason: None }]);
@@ -152,7 +180,7 @@ fn a_long_history_is_read() {
                (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < {RUNS}) SELECT n FROM n;
              INSERT INTO run SELECT n + 1, 'k' || n, project, job, state, requested_at, started_at, finished_at + n,
                replace(body, '\"id\":1,', '\"id\":' || (n + 1) || ',') FROM run, number WHERE n BETWEEN 1 AND {RUNS} - 1;
-             INSERT INTO node_run SELECT r.n + 1, 1, 1, 'model.shop.n' || m.n, state, tells, finished_at, body
+             INSERT INTO node_run SELECT r.n + 1, 1, 1, 'model.shop.n' || m.n, state, tells, finished_at, body, at + r.n
                FROM node_run, number r, number m WHERE r.n < {RUNS} AND m.n < {NODES} AND (r.n, m.n) <> (0, 0);
              INSERT INTO materialization SELECT r.n + 1, 1, 1, project, 'model.shop.n' || m.n, at + r.n, state, execution_time,
                rows_affected, relation_name
@@ -182,6 +210,6 @@ fn a_long_history_is_read() {
     let newest = |n| reader.materializations("shop", "model.shop.n7", n).unwrap();
     assert_eq!(timed("one history", &mut || newest(50).len()), 50);
     assert_eq!(newest(1)[0].run, RunId(RUNS as u64));
-    let limits = crate::store::Retention { days: 10_000, runs: 10 };
+    let limits = crate::store::Retention { days: 10_000, runs: 10, ticks: 1000 };
     assert_eq!(timed("forgetting", &mut || store.forget(limits, at(0)).unwrap().len()), 100);
 }
