@@ -8,6 +8,8 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::RunState;
+
 /// Tidegate's configuration: which dbt projects it serves, and the jobs that run them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +20,16 @@ pub struct ConfigFile {
     /// How long runs are kept.
     #[serde(default)]
     pub retention: RetentionConfig,
+    /// The time zone of schedules, as an IANA name such as `Europe/Berlin`. Default: `UTC`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// How many runs go side by side.
+    #[serde(default)]
+    pub queue: QueueConfig,
+    /// Locks that jobs can name, by a name of your choice, each with the number of runs that may hold it at a time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "capacities")]
+    pub locks: BTreeMap<String, u32>,
     /// The dbt projects, by a name of your choice.
     #[serde(default)]
     pub projects: BTreeMap<String, ProjectConfig>,
@@ -37,12 +49,37 @@ pub struct RetentionConfig {
     /// How many finished runs are kept. Default: 10000.
     #[schemars(range(min = 1))]
     pub runs: u32,
+    /// How many decisions of schedules and other triggers are kept. Default: 100000.
+    #[schemars(range(min = 1))]
+    pub ticks: u32,
 }
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        Self { days: 365, runs: 10_000 }
+        Self { days: 365, runs: 10_000, ticks: 100_000 }
     }
+}
+
+/// How many runs go side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueConfig {
+    /// How many runs may be under way at a time, whatever their locks. Default: 10.
+    #[schemars(range(min = 1))]
+    pub max_runs: u32,
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        Self { max_runs: 10 }
+    }
+}
+
+fn capacities(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "additionalProperties": { "type": "integer", "format": "uint32", "minimum": 1 },
+    })
 }
 
 /// A dbt project.
@@ -109,6 +146,45 @@ pub struct JobConfig {
     /// When it runs: one or several cron expressions of five fields. Without it the job runs by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<OneOrMany>,
+    /// The time zone of the schedule. Default: the one at the top of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// What becomes of ticks that passed while no host was there.
+    #[serde(default)]
+    pub missed: MissedConfig,
+    /// Jobs whose runs start this one when they end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<AfterConfig>,
+    /// Data whose arrival starts the job.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sensors: Vec<SensorConfig>,
+    /// The least time between two starts by `after` and `sensors`, such as `10m`: what comes sooner waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_interval: Option<String>,
+    /// What becomes of a tick while a run of the job waits or is under way.
+    #[serde(default)]
+    pub overlap: OverlapPolicy,
+    /// Where its runs stand in the queue: higher goes first. Default: 0.
+    #[serde(default)]
+    pub priority: i32,
+    /// Locks of `[locks]` that its runs hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<String>,
+    /// How long a run may take, such as `2h`. Then it is stopped and has failed. Default: as long as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_runtime: Option<String>,
+    /// How long a run may wait in the queue, such as `1h`. Then it is refused. Default: as long as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_timeout: Option<String>,
+    /// How long dbt may say nothing, such as `15m`. Then the run is stopped and has failed. Default: as long as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence_timeout: Option<String>,
+    /// How many of its runs may start within a span of time; more wait. Default: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_rate: Option<StartRateConfig>,
+    /// What becomes of a run whose process is gone, as after a loss of power.
+    #[serde(default)]
+    pub on_interruption: InterruptionPolicy,
     /// The steps: dbt commands as one types them, such as `dbt build --select tag:daily`. A step that fails ends the run.
     pub steps: Vec<String>,
     /// The target for this job alone.
@@ -152,6 +228,120 @@ pub enum EmptyPolicy {
     Succeed,
     /// Its exit code is 3.
     Fail,
+}
+
+/// What becomes of ticks that passed while no host was there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", expecting = "expected \"skip\", \"once\" or { all = NUMBER }")]
+pub enum MissedConfig {
+    /// Nothing: the next tick is the next one to come.
+    Skip,
+    /// One run for all of them.
+    #[default]
+    Once,
+    /// A run for each of the last so many.
+    All(#[schemars(range(min = 1))] u32),
+}
+
+/// What becomes of a tick while a run of the job waits or is under way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OverlapPolicy {
+    /// Its run waits behind the other.
+    #[default]
+    Queue,
+    /// It is skipped.
+    Skip,
+    /// The other run is cancelled.
+    CancelPrevious,
+}
+
+/// What becomes of a run whose process is gone, as after a loss of power.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum InterruptionPolicy {
+    /// A run for what is left to do is started, at most three times in a row.
+    #[default]
+    Resume,
+    /// It stays interrupted.
+    Leave,
+}
+
+/// A job whose runs start this one when they end.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AfterConfig {
+    /// The other job.
+    pub job: String,
+    /// The states in which its run has to end. Default: succeeded and warned.
+    #[serde(default = "done")]
+    pub on: Vec<EndState>,
+}
+
+fn done() -> Vec<EndState> {
+    vec![EndState::Succeeded, EndState::Warned]
+}
+
+/// How a run can end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EndState {
+    /// Everything that was planned was done.
+    Succeeded,
+    /// Everything was done, and something warned.
+    Warned,
+    /// Nothing failed, but something was skipped.
+    Incomplete,
+    /// A node or dbt itself failed.
+    Failed,
+    /// The selection matched nothing.
+    Empty,
+    /// Someone stopped it.
+    Cancelled,
+    /// It was killed, or the machine went down.
+    Interrupted,
+    /// It was accepted, and then could not be started.
+    Refused,
+}
+
+impl EndState {
+    /// The state that it names.
+    pub fn state(self) -> RunState {
+        match self {
+            Self::Succeeded => RunState::Succeeded,
+            Self::Warned => RunState::Warned,
+            Self::Incomplete => RunState::Incomplete,
+            Self::Failed => RunState::Failed,
+            Self::Empty => RunState::Empty,
+            Self::Cancelled => RunState::Cancelled,
+            Self::Interrupted => RunState::Interrupted,
+            Self::Refused => RunState::Refused,
+        }
+    }
+}
+
+/// Data whose arrival starts the job: one of the two.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SensorConfig {
+    /// A source of the project, `SOURCE` or `SOURCE.TABLE`: any run of `dbt source freshness` shows newer data than the
+    /// job's last run found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// A file or a glob, relative to this file: one appears or changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<String>,
+}
+
+/// So many starts within a span of time.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StartRateConfig {
+    /// How many.
+    #[schemars(range(min = 1))]
+    pub runs: u32,
+    /// The span, such as `1h`.
+    pub per: String,
 }
 
 fn here() -> PathBuf {

@@ -13,12 +13,15 @@ use serde_json::json;
 use toml::de::DeTable;
 
 use super::{
-    ConfigError, ConfigFile, ConfigProblem, EmptyPolicy, JobConfig, ProjectConfig, RetentionConfig,
-    file::schema, strict,
+    Automated, ConfigError, ConfigFile, ConfigProblem, EmptyPolicy, JobConfig, ProjectConfig, QueueConfig,
+    RetentionConfig,
+    automation::{self, Surroundings},
+    file::schema,
+    strict,
 };
 use crate::{
     dbt,
-    model::{nearest, shell_words},
+    model::{Limits, nearest, shell_words},
 };
 
 /// The name of the configuration file.
@@ -33,6 +36,10 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// How long runs are kept.
     pub retention: RetentionConfig,
+    /// How many runs go side by side.
+    pub queue: QueueConfig,
+    /// How many runs may hold each lock at a time.
+    pub locks: BTreeMap<String, u32>,
     /// The projects, by name.
     pub projects: BTreeMap<String, Project>,
     /// The jobs, by name.
@@ -72,8 +79,10 @@ pub struct Job {
     pub description: Option<String>,
     /// The project's name.
     pub project: String,
-    /// Its schedules, as written.
-    pub schedules: Vec<String>,
+    /// What starts it by itself.
+    pub automated: Automated,
+    /// What its runs wait for, and how long they may take.
+    pub limits: Limits,
     /// Its steps, in order; at least one.
     pub steps: Vec<Step>,
     /// The target for this job alone.
@@ -121,6 +130,34 @@ impl Config {
         }
         Ok(config)
     }
+
+    /// What can be said of a file with mistakes: where its state is. Whoever has made one still has to be able to look at
+    /// the host, which goes on with what the file was. None where nothing has ever been kept there.
+    pub fn of_state(file: &Path, state_dir: Option<&Path>) -> Option<Self> {
+        let file = std::path::absolute(file).ok()?;
+        let named = || {
+            let bytes = std::fs::read(&file).ok()?;
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            // A line at a time: what is wrong with the others does not matter.
+            let top = text.lines().take_while(|line| !line.trim_start().starts_with('['));
+            top.filter_map(|line| line.parse::<toml::Table>().ok())
+                .find_map(|line| line.get("state_dir")?.as_str().map(PathBuf::from))
+        };
+        let base = file.parent().unwrap_or(Path::new("/"));
+        let dir = state_dir
+            .map(Path::to_owned)
+            .unwrap_or_else(|| base.join(named().unwrap_or_else(|| ".tidegate".into())));
+        let state_dir = clean(&std::path::absolute(dir).ok()?);
+        state_dir.is_dir().then(|| Self {
+            file,
+            state_dir,
+            retention: RetentionConfig::default(),
+            queue: QueueConfig::default(),
+            locks: BTreeMap::new(),
+            projects: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+        })
+    }
 }
 
 impl Project {
@@ -155,13 +192,19 @@ impl Project {
 impl Job {
     /// The configuration for the record of a run.
     pub fn record(&self) -> serde_json::Value {
-        json!({
+        let mut record = json!({
             "steps": self.steps.iter().map(|s| shell_words(&s.args)).collect::<Vec<_>>(),
-            "schedule": self.schedules,
             "target": self.target,
             "vars": self.vars,
             "empty": self.empty,
-        })
+            "limits": self.limits,
+        });
+        if let (Some(record), serde_json::Value::Object(automated)) =
+            (record.as_object_mut(), self.automated.record())
+        {
+            record.extend(automated);
+        }
+        record
     }
 }
 
@@ -264,6 +307,17 @@ fn resolve(
         }
         projects.insert(name.clone(), resolve_project(name, project, base));
     }
+    let zone = file.time_zone.as_deref().unwrap_or("UTC");
+    if let Err(p) = automation::zone(zone) {
+        problem(&["time_zone"], p);
+    }
+    for (name, _) in file.locks.iter() {
+        if let Err(p) = check_name(name, "lock") {
+            problem(&["locks", name], p);
+        }
+    }
+    let names: Vec<_> = file.jobs.keys().cloned().collect();
+    let around = Surroundings { base, zone, jobs: &names, locks: &file.locks };
     let mut jobs = BTreeMap::new();
     for (name, job) in file.jobs {
         if let Err(p) = check_name(&name, "job") {
@@ -272,16 +326,30 @@ fn resolve(
         for key in unfit(&job.vars) {
             problem(&["jobs", &name, "vars", key], unfit_value(key));
         }
-        match resolve_job(&name, job, &projects) {
+        match resolve_job(&name, job, &projects, &around) {
             Ok(job) => drop(jobs.insert(name, job)),
             Err(found) => found.into_iter().for_each(|(key, p)| problem(&["jobs", &name, key], p)),
         }
+    }
+    for (name, circle) in automation::circles(&jobs) {
+        let circle = circle.join(" → ");
+        let found =
+            ConfigProblem::new(format!("after: the jobs would start each other without end: {circle}"));
+        problem(&["jobs", &name, "after"], found.hint("to run again and again, use `schedule`"));
     }
     if !problems.is_empty() {
         return Err(problems);
     }
     let state_dir = clean(&base.join(file.state_dir.unwrap_or_else(|| ".tidegate".into())));
-    Ok(Config { file: path.to_owned(), state_dir, retention: file.retention, projects, jobs })
+    Ok(Config {
+        file: path.to_owned(),
+        state_dir,
+        retention: file.retention,
+        queue: file.queue,
+        locks: file.locks,
+        projects,
+        jobs,
+    })
 }
 
 fn resolve_project(name: String, project: ProjectConfig, base: &Path) -> Project {
@@ -317,10 +385,11 @@ fn resolve_job(
     name: &str,
     job: JobConfig,
     projects: &BTreeMap<String, Project>,
+    around: &Surroundings<'_>,
 ) -> Result<Job, Vec<(&'static str, ConfigProblem)>> {
     let mut problems = Vec::new();
     let mut only = projects.keys();
-    let project = match (job.project, only.next(), only.next()) {
+    let project = match (job.project.clone(), only.next(), only.next()) {
         (Some(named), ..) => {
             if !projects.contains_key(&named) {
                 let problem = ConfigProblem::new(format!("there is no project `{named}`"));
@@ -359,12 +428,7 @@ fn resolve_job(
             Err(p) => problems.push(("steps", p)),
         }
     }
-    let schedules: Vec<_> = job.schedule.as_ref().map_or(&[][..], |s| s.as_slice()).to_vec();
-    for schedule in &schedules {
-        if let Err(reason) = crate::schedule::check(schedule) {
-            problems.push(("schedule", ConfigProblem::new(format!("schedule `{schedule}`: {reason}"))));
-        }
-    }
+    let (automated, limits) = automation::resolve(name, &job, around, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -372,7 +436,8 @@ fn resolve_job(
         name: name.to_owned(),
         description: job.description,
         project,
-        schedules,
+        automated,
+        limits,
         steps,
         target: job.target,
         vars: json_map(job.vars),

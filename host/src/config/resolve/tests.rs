@@ -77,6 +77,32 @@ fn every_mistake_has_its_sentence_and_its_line() {
             with("[jobs.a]\nsteps = [\"dbt build\"]\nschedule = [\"0 6 * *\", \"@daily\", \"0 0 31 2 *\", \"\"]\n"),
         ),
         (
+            "bad triggers",
+            with(
+                "[locks]\nwarehouse = 2\n[jobs.a]\nsteps = [\"dbt build\"]\ntime_zone = \"Europe/Berlin\"\nafter = [{ job = \"a\" }, { job = \"bb\" }, { job = \"b\", on = [] }]\n\
+                 sensors = [{}, { source = \"a.b.c\" }, { source = \"a\", files = \"b\" }, { files = \"[\" }, { source = \"x\" }, { source = \"x\" }]\n\
+                 locks = [\"warehose\", \"other\"]\n\
+                 [jobs.b]\nsteps = [\"dbt build\"]\nschedule = \"@daily\"\ntime_zone = \"Europe/Berln\"\nmin_interval = \"10m\"\nmax_runtime = \"soon\"\n\
+                 queue_timeout = \"-5m\"\nsilence_timeout = \"0s\"\nstart_rate = { runs = 2, per = \"1 fortnight\" }\n",
+            ),
+        ),
+        (
+            "triggers of wrong types",
+            with(
+                "time_zone = 1\n[queue]\nmax_runs = 0\n[locks]\nnone = 0\n[jobs.a]\nsteps = [\"dbt build\"]\nmissed = \"all\"\noverlap = \"merge\"\n\
+                 after = \"b\"\nsensors = [\"x\"]\nstart_rate = \"2/h\"\non_interruption = true\npriority = 1.5\n[jobs.b]\nsteps = [\"dbt build\"]\nmissed = { all = 0 }\n\
+                 after = [{ job = \"a\", on = [\"done\"] }]\n",
+            ),
+        ),
+        (
+            "jobs in a circle",
+            with(
+                "[jobs.a]\nsteps = [\"dbt build\"]\nafter = [{ job = \"c\" }]\n[jobs.b]\nsteps = [\"dbt build\"]\nafter = [{ job = \"a\" }]\n\
+                 [jobs.c]\nsteps = [\"dbt build\"]\nafter = [{ job = \"b\" }]\n[jobs.d]\nsteps = [\"dbt build\"]\nafter = [{ job = \"c\" }]\n",
+            ),
+        ),
+        ("a time zone that is none", "time_zone = \"CEST\"\n[projects.shop]\n".to_owned()),
+        (
             "bad variables",
             with(
                 "vars = { rate = nan, fine = 1.5 }\nenv = { DBT_TARGET_PATH = \"t\", DBT_ENGINE_LOG_LEVEL = \"x\", DBT_PROFILES_DIR = \"p\", \
@@ -145,17 +171,22 @@ fn paths_are_relative_to_the_file() {
 #[test]
 fn a_file_without_mistakes_is_understood() {
     let config = load(
-        "[projects.shop]\nvars = { a = 1, b = [true, 2026-11-22], c = { d = \"x\" } }\nenv = { SECRET = \"s\" }\n\
+        "time_zone = \"Asia/Tokyo\"\n[queue]\nmax_runs = 3\n[locks]\nwarehouse = 2\n[jobs.other]\nsteps = [\"dbt run\"]\n[projects.shop]\nvars = { a = 1, b = [true, 2026-11-22], c = { d = \"x\" } }\nenv = { SECRET = \"s\" }\n\
          [jobs.nightly]\ndescription = \"all\"\nschedule = [\"0 6 * * *\", \"@hourly\"]\ntarget = \"prod\"\nempty = \"fail\"\n\
-         steps = [\"dbt seed\", \"build --select 'tag:a b' --vars '{x: 1}'  # all of it\"]\n",
+         missed = { all = 3 }\noverlap = \"cancel-previous\"\nafter = [{ job = \"other\", on = [\"failed\"] }]\nmin_interval = \"10m\"\n\
+         sensors = [{ source = \"raw.orders\" }, { files = \"/srv/*.csv\" }]\npriority = -3\nlocks = [\"warehouse\"]\nmax_runtime = \"1h 30m\"\n\
+         start_rate = { runs = 2, per = \"2d\" }\non_interruption = \"leave\"\nsteps = [\"dbt seed\", \"build --select 'tag:a b' --vars '{x: 1}'  # all of it\"]\n",
     );
     let job = &config.jobs["nightly"];
     assert_eq!(job.project, "shop");
-    assert_eq!(job.schedules, ["0 6 * * *", "@hourly"]);
+    assert_eq!(job.automated.expressions, ["0 6 * * *", "@hourly"]);
     assert_eq!(job.steps[0].args, ["seed"]);
     assert_eq!(job.steps[1].args, ["build", "--select", "tag:a b", "--vars", "{x: 1}"]);
     assert_eq!(job.empty, EmptyPolicy::Fail);
-    assert_eq!(config.retention, RetentionConfig { days: 365, runs: 10_000 });
+    assert_eq!((job.automated.zone.as_str(), job.limits.priority), ("Asia/Tokyo", -3));
+    assert_eq!(job.limits.max_runtime, Some(jiff::SignedDuration::from_mins(90)));
+    assert_eq!(job.limits.start_rate.unwrap().per, jiff::SignedDuration::from_hours(48));
+    assert_eq!(config.retention, RetentionConfig { days: 365, runs: 10_000, ticks: 100_000 });
     let mut project = config.projects["shop"].record();
     project["dir"] = "DIR".into();
     insta::assert_json_snapshot!(json!({ "project": project, "job": job.record() }));
