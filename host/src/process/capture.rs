@@ -26,6 +26,24 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
+/// Nobody would hear what it says when this process is killed, and the next host would start another beside it. The thread
+/// that starts it waits for it, and ends earlier only with the whole process.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "the system asks for it in the child, before it becomes the command")]
+fn die_with_this_thread(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+
+    use nix::sys::{prctl::set_pdeathsig, signal::Signal};
+
+    // SAFETY: between fork and exec only one system call is made, which allocates nothing and takes no lock.
+    unsafe {
+        command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?));
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn die_with_this_thread(_: &mut Command) {}
+
 /// Runs a command and hands on each line that it says, without its end, as it comes. It stays in the caller's process
 /// group, so that a terminal's Ctrl-C reaches it; `stop` is asked several times a second, and kills it when it says so.
 /// The values of the variables that `secrets` names are in no line.
@@ -46,15 +64,17 @@ pub fn capture(
     let stderr = waiting("stderr", move |pipe: ChildStderr| {
         read_lines(pipe, LONGEST, |lines| _ = other.send(lines.to_vec()));
     })?;
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(args)
         .current_dir(cwd)
         .env_clear()
         .envs(environment)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+        .stderr(Stdio::piped());
+    die_with_this_thread(&mut command);
+    let mut child = command.spawn()?;
     let _ = child.stdout.take().map(|pipe| stdout.send(pipe));
     let _ = child.stderr.take().map(|pipe| stderr.send(pipe));
     drop((stdout, stderr));

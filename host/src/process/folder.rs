@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::Ladder;
+use super::{Ladder, identity::is_alive};
 use crate::model::{AttemptIdentity, ExitStatus};
 
 /// A folder `runs/RUN/STEP.ATTEMPT` of the state directory.
@@ -134,6 +134,43 @@ impl AttemptFolder {
 
     pub(super) fn write_processes(&self, processes: &Processes) -> io::Result<()> {
         write_durably(&self.0.join("processes.json"), &serde_json::to_vec(processes)?)
+    }
+
+    /// Holds the folder for as long as the file is open: how a host in another container, which sees no process of this one,
+    /// knows that somebody is there.
+    pub(super) fn hold(&self) -> io::Result<File> {
+        let held = create_private(&self.0.join("held"))?;
+        held.try_lock()?;
+        Ok(held)
+    }
+
+    /// Whether an attempt process holds the folder.
+    fn is_held(&self) -> bool {
+        let file = File::open(self.0.join("held"));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+    }
+
+    /// Whether the attempt process is there: the one of which is known how to find it, or one in another container.
+    pub fn is_alive(&self, known: Option<&AttemptIdentity>) -> bool {
+        let written = || self.processes().attempt;
+        known.cloned().or_else(written).as_ref().is_some_and(is_alive) || self.is_held()
+    }
+
+    /// Whether the attempt process has been asked to stop dbt.
+    pub fn is_asked(&self) -> bool {
+        self.0.join("asked").exists()
+    }
+
+    /// Leaves a note that someone has asked, so that whoever comes next does not ask again, and thereby hurries it. On a
+    /// full disk there is none.
+    pub(super) fn note_asked(&self) {
+        let _ = create_private(&self.0.join("asked"));
+    }
+
+    /// Takes away what is only for the time of its life: the exit record says all from then on.
+    pub(super) fn forget_notes(&self) {
+        let _ = fs::remove_file(self.0.join("asked"));
+        let _ = fs::remove_file(self.0.join("held"));
     }
 
     /// How dbt ended; none while it runs.

@@ -20,6 +20,7 @@ use super::{
     lines::boundary,
     scrub::Scrubber,
 };
+use crate::crash;
 
 /// How often a full disk is asked again.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -181,5 +182,6 @@ pub(super) fn compress(path: &Path) -> io::Result<()> {
         return Err(e);
     }
     path.parent().map_or(Ok(()), sync_dir)?;
+    crash::point("attempt.mid-compress");
     fs::remove_file(path)
 }

@@ -32,7 +32,7 @@ use super::{
     scrub::Scrubber,
     thread::waiting,
 };
-use crate::model::ExitStatus;
+use crate::{crash, model::ExitStatus};
 
 /// How often what dbt has left behind is looked at.
 const TICK: Duration = Duration::from_millis(10);
@@ -59,6 +59,8 @@ pub fn supervise(folder: PathBuf) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         spec => spec?,
     };
+    // What cannot be held is still found by its pid.
+    let _held = folder.hold();
     let reserved = folder.reserve_exit()?;
     let (exit, log) = match Attempt::prepare(&folder, &spec) {
         Ok(Some(attempt)) => attempt.run(&folder, &spec),
@@ -70,12 +72,15 @@ pub fn supervise(folder: PathBuf) -> io::Result<()> {
         eprintln!("the log could not be made durable: {e}");
     }
     drop(log);
+    crash::point("attempt.before-exit");
     folder.write_exit(reserved, &exit)?;
+    crash::point("attempt.after-exit");
     tidy(&folder, &spec)
 }
 
 /// Makes what is kept small. The host has its answer by now; nothing waits for this.
 fn tidy(folder: &AttemptFolder, spec: &AttemptSpec) -> io::Result<()> {
+    folder.forget_notes();
     for file in &spec.discard {
         let _ = fs::remove_file(folder.target().join(file));
     }
@@ -109,7 +114,9 @@ impl Attempt {
             let _ = sender.send(Message::Exited(child.wait()));
         })?;
         let processes = Processes { attempt: identify(own_pid()?), dbt: None };
+        crash::point("attempt.before-processes");
         folder.write_processes(&processes)?;
+        crash::point("attempt.before-dbt");
         // Whoever withdraws it looks for the record of this process afterwards: one of the two sees the other.
         Ok(folder.is_wanted().then_some(Self { messages, pumps, waiter, processes }))
     }
@@ -129,16 +136,19 @@ impl Attempt {
         // It is not reaped before this: it has an identity even if it has ended.
         self.processes.dbt = identify_child(pid);
         let _ = self.waiter.send(child);
+        crash::point("attempt.after-dbt");
         if let Err(e) = folder.write_processes(&self.processes) {
             // dbt goes on: a host that finds this process gone knows dbt by its session.
             eprintln!("dbt's process could not be written down: {e}");
         }
+        crash::point("attempt.while-dbt");
         let watch = Watch {
             group: Group::new(pid),
             climb: Climb::new(spec.ladder),
             open_pipes,
             messages: &self.messages,
             pumps: &self.pumps,
+            folder,
         };
         let mut exit = watch.see_through(spec);
         let log = self.pumps.finish();
@@ -188,6 +198,7 @@ struct Watch<'a> {
     open_pipes: u32,
     messages: &'a mpsc::Receiver<Message>,
     pumps: &'a Pumps,
+    folder: &'a AttemptFolder,
 }
 
 impl Watch<'_> {
@@ -226,6 +237,9 @@ impl Watch<'_> {
     }
 
     fn climb_on(&mut self) {
+        if !self.climb.has_begun() {
+            self.folder.note_asked();
+        }
         let signal = self.climb.push(Instant::now());
         if signal != Signal::SIGINT {
             self.pumps.hurry();
