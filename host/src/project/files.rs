@@ -24,27 +24,35 @@ pub(super) fn files(dir: &Path) -> Vec<PathBuf> {
 fn collect(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
         let Ok(kind) = entry.file_type() else { continue };
         let path = entry.path();
         // Local packages are links in `dbt_packages`.
         let is_dir = kind.is_dir() || (kind.is_symlink() && path.is_dir());
         if is_dir {
-            let foreign = name.starts_with('.')
-                || matches!(&*name, "target" | "logs" | "node_modules" | "__pycache__")
-                || path.join("pyvenv.cfg").exists();
-            if !foreign && depth < DEEPEST {
+            if !is_foreign_folder(&path) && depth < DEEPEST {
                 collect(&path, depth + 1, found);
             }
-        } else if path.extension().is_some_and(|e| EXTENSIONS.iter().any(|x| e.eq_ignore_ascii_case(x))) {
+        } else if is_source(&path) {
             found.push(path);
         }
     }
 }
 
+/// Whether dbt may read a file, by its name.
+pub fn is_source(file: &Path) -> bool {
+    file.extension().is_some_and(|e| EXTENSIONS.iter().any(|x| e.eq_ignore_ascii_case(x)))
+}
+
+/// Whether a folder within a project is not its own: a tool's, a Python environment, or dbt's own output.
+pub fn is_foreign_folder(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with('.')
+        || matches!(&*name, "target" | "logs" | "node_modules" | "__pycache__")
+        || folder.join("pyvenv.cfg").exists()
+}
+
 /// The `profiles.yml` that dbt will read.
-pub(super) fn profiles_file(dir: &Path, named: Option<&Path>) -> Option<PathBuf> {
+pub fn profiles_file(dir: &Path, named: Option<&Path>) -> Option<PathBuf> {
     let named = named.map(Path::to_owned).or_else(|| std::env::var_os("DBT_PROFILES_DIR").map(PathBuf::from));
     let folders = match named {
         Some(named) => vec![named],

@@ -8,7 +8,7 @@ mod load;
 mod open;
 mod prepare;
 
-pub use files::wanted_environment;
+pub use files::{is_foreign_folder, is_source, profiles_file, wanted_environment};
 pub use load::{DuplicateKey, LoadError, Loaded, Translate, load};
 pub use open::{OpenError, Opened, look, open, open_translator};
 pub use prepare::{Call, Folder, PrepareError, Prepared, prepare, revision};
