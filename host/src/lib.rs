@@ -6,14 +6,17 @@
 //! into events ([`model`]), folds the events into the state of the run ([`fold`]), and keeps both ([`store`]).
 //!
 //! [`config`] is what the operator wrote, [`project`] what dbt's manifest says, seen through a translator ([`policy`]),
-//! which is a WebAssembly component ([`plugins`]). [`cli`] shows it all to people and scripts.
+//! which is a WebAssembly component ([`plugins`]). [`cli`] shows it all to people and scripts. A host that runs for good
+//! speaks to its service manager and its operator through [`service`]: readiness, logs, signals, changed files.
 //!
 //! Arrows point one way: `cli` → `engine` → `project`, `process`, `store`, `fold`; `project` → `config`, `policy`, `process`,
-//! `dbt`; `config` → `dbt`, `schedule`; `policy` → `plugins`; `store` → `fold`; everything → `model`, and `model` →
-//! nothing. `tests/architecture.rs` keeps them so.
+//! `dbt`; `service` → `config`, `project`; `config` → `dbt`, `schedule`; `policy` → `plugins`; `store` → `fold`; everything →
+//! `model`, and `model` → nothing. [`crash`] is where tests make a process end, and knows nobody either.
+//! `tests/architecture.rs` keeps them so.
 
 pub mod cli;
 pub mod config;
+pub mod crash;
 pub mod dbt;
 pub mod engine;
 pub mod fold;
@@ -23,4 +26,5 @@ pub mod policy;
 pub mod process;
 pub mod project;
 pub mod schedule;
+pub mod service;
 pub mod store;

@@ -11,37 +11,45 @@ use std::{
 };
 
 /// Which rooms a room may name. Arrows point one way: from a room to those that it stands on.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 14] = [
+    ("crash", &[]),
     ("model", &[]),
-    ("schedule", &[]),
+    ("schedule", &["model"]),
     ("fold", &["model"]),
-    ("process", &["model"]),
+    ("process", &["crash", "model"]),
     ("dbt", &["model"]),
     ("plugins", &["model"]),
-    ("store", &["fold", "model"]),
+    ("store", &["crash", "fold", "model"]),
     ("policy", &["model", "plugins"]),
     ("config", &["dbt", "model", "schedule"]),
     ("project", &["config", "dbt", "model", "plugins", "policy", "process"]),
+    ("service", &["config", "project"]),
     (
         "engine",
-        &["config", "dbt", "fold", "model", "plugins", "policy", "process", "project", "schedule", "store"],
+        &[
+            "config", "crash", "dbt", "fold", "model", "plugins", "policy", "process", "project", "schedule",
+            "store",
+        ],
     ),
     (
         "cli",
         &[
             "config", "dbt", "engine", "fold", "model", "plugins", "policy", "process", "project",
-            "schedule", "store",
+            "schedule", "service", "store",
         ],
     ),
 ];
 
 /// What is named in a few places only: the words, and where they may stand (a folder, or a file).
-const NAMED_ONLY_IN: [(&[&str], &[&str]); 6] = [
+const NAMED_ONLY_IN: [(&[&str], &[&str]); 9] = [
     (&["wasmtime", "wasmtime_wasi"], &["plugins/"]),
     (&["rusqlite"], &["store/"]),
-    // Signals are sent by one room. Ctrl-C arrives where the terminal is.
-    (&["sys::signal", "signal::kill", "signal::killpg", "libc::kill"], &["process/"]),
-    (&["signal_hook"], &["process/", "cli/launch.rs"]),
+    // Signals are sent by one room; a crash point is for the process itself. Ctrl-C arrives where the terminal is.
+    (&["sys::signal", "signal::kill", "signal::killpg", "libc::kill"], &["process/", "crash.rs"]),
+    (&["signal_hook"], &["process/", "cli/launch.rs", "service/signals.rs"]),
+    (&["minijinja", "minijinja_contrib", "saphyr_parser"], &["dbt/profile/"]),
+    (&["tracing_subscriber"], &["service/log.rs"]),
+    (&["RecommendedWatcher", "recommended_watcher"], &["service/watch/"]),
     (&["cron", "chrono"], &["schedule/"]),
     (&["tokio"], &["engine/", "cli/", "plugins/"]),
 ];
@@ -55,7 +63,7 @@ const IMPURE: [&str; 7] =
 const CLOCKS: [&str; 4] = ["Timestamp::now", "Zoned::now", "SystemTime", "Instant::now"];
 const CLOCKLESS: [&str; 5] = ["model", "fold", "schedule", "store", "dbt"];
 
-const UNSAFE_IN: [&str; 1] = ["plugins/component.rs"];
+const UNSAFE_IN: [&str; 2] = ["plugins/component.rs", "process/capture.rs"];
 const MAX_LINES: usize = 600;
 
 struct Source {

@@ -1,36 +1,69 @@
 //! The one place that puts events in order: it takes messages, commits what they mean, and acts on it then.
 
+mod automation;
+#[cfg(test)]
+pub(super) mod bugs;
+mod limits;
+mod runs;
+mod sensors;
+mod status;
+mod ticks;
+mod turns;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
-    thread,
     time::Duration,
 };
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::{
-    config, fold,
-    model::{AttemptId, Event, EventKind, ExitStatus, Run, RunId, RunState},
+    config::{self, Config},
+    model::{Event, EventKind, RunId, RunRequest, RunState},
     project::Opened,
-    store::{Retention, Store, StoreError},
+    store::{Entry, Retention, Store, StoreError, Stored},
 };
 
-use super::{Mail, Message, Names, Refusal, Update, World, causes::name_causes, message::Ended};
+use super::{Ending, Mail, Message, Names, Refusal, Update, World, queue::Queue};
+use limits::Due;
+use sensors::Sensing;
+pub use status::{NextTick, ProjectStatus, RunStatus, Status};
 
 /// The dispatcher: owns the store, and with it the truth.
 pub struct Dispatcher {
     store: Store,
     world: Box<dyn World>,
     mail: Mail,
-    retention: Retention,
+    config: Arc<Config>,
+    /// Whether schedules and other triggers start runs.
+    automatic: bool,
+    queue: Queue,
     /// The runs whose turn has come.
     under_way: BTreeMap<RunId, UnderWay>,
+    /// The runs of each job that have not ended.
+    of_job: BTreeMap<String, BTreeSet<RunId>>,
     listeners: BTreeMap<RunId, Vec<mpsc::Sender<Update>>>,
-    /// Whether the host ends when no run is left.
-    stopping: bool,
+    /// What is to be looked at when.
+    due: BTreeSet<(Timestamp, Due)>,
+    sensing: Sensing,
+    ending: Option<Ending>,
+    since: Timestamp,
+    /// The latest time that the clock has shown since it was set.
+    looked_at: Timestamp,
+    /// Why the last new configuration was refused.
+    misconfigured: Option<String>,
+    /// What was warned of since the configuration was read.
+    warned: BTreeSet<String>,
+    projects: BTreeMap<String, ProjectStatus>,
+    pulse: Arc<AtomicU64>,
+    /// What a test has planted.
+    #[cfg(test)]
+    pub(super) bug: Option<bugs::Bug>,
 }
 
 /// What is in memory of a run whose turn has come.
@@ -44,88 +77,203 @@ struct UnderWay {
     notice: Option<String>,
     /// Set when the project need not be opened any more.
     stop: Arc<AtomicBool>,
+    /// The locks that it holds.
+    locks: Vec<String>,
+    /// From when its time is counted: its start, as far as the clock was right.
+    since: Timestamp,
 }
 
+/// What is committed together.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<Entry>,
+    /// The runs that it asks for, which are among the entries.
+    requested: Vec<(RunId, RunRequest)>,
+    /// The runs that have to make way for these: that they are cancelled is among the entries.
+    cancelled: Vec<RunId>,
+}
+
+/// Even when nothing is due, the clock is looked at: it may have been set.
+const LOOK_AT_THE_CLOCK: Duration = Duration::from_secs(1);
+
+/// As many messages are taken together, so that a flood of requests is not a flood of waits for the disk.
+const TOGETHER: usize = 256;
+
 impl Dispatcher {
-    /// A dispatcher that puts its own later messages into `mail`.
-    pub fn new(store: Store, world: Box<dyn World>, mail: Mail, retention: Retention) -> Self {
+    /// A dispatcher that puts its own later messages into `mail`. An `automatic` one starts runs by itself.
+    pub fn new(
+        store: Store,
+        world: Box<dyn World>,
+        mail: Mail,
+        config: Arc<Config>,
+        automatic: bool,
+    ) -> Self {
+        let since = world.now();
         Self {
             store,
             world,
             mail,
-            retention,
+            config,
+            automatic,
+            queue: Queue::default(),
             under_way: BTreeMap::new(),
+            of_job: BTreeMap::new(),
             listeners: BTreeMap::new(),
-            stopping: false,
+            due: BTreeSet::new(),
+            sensing: Sensing::default(),
+            ending: None,
+            since,
+            looked_at: since,
+            misconfigured: None,
+            warned: BTreeSet::new(),
+            projects: BTreeMap::new(),
+            pulse: Arc::default(),
+            #[cfg(test)]
+            bug: None,
         }
     }
 
+    /// Counts on for as long as it works.
+    pub fn pulse(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.pulse)
+    }
+
     /// Takes up what an earlier host left: attempts that still run are watched on, those that ended are read to their
-    /// end, and what is queued waits for its turn again.
+    /// end, and what is queued waits for its turn again. Then what should have happened meanwhile is decided upon.
     pub fn recover(&mut self) -> Result<(), StoreError> {
-        let runs: Vec<_> = self.store.active().filter(|r| r.state == RunState::Running).cloned().collect();
-        for run in runs {
-            self.under_way.insert(run.id, UnderWay::default());
-            // The next step needs the project, and so do the names of what is shown.
-            self.open(&run);
-            if let Some(attempt) = run.running_attempt() {
-                let args = run.step(attempt.id.step).map(|s| s.args.clone()).unwrap_or_default();
-                self.world.watch(attempt.id, &args, attempt.identity.clone(), attempt.log_offset, &self.mail);
-            }
+        self.store.count_from(self.world.highest_run());
+        self.queue.limit(self.config.queue.max_runs, self.config.locks.clone());
+        self.take_up_running();
+        self.take_up_queued()?;
+        #[cfg(test)]
+        self.spoil_memory();
+        self.due.insert((self.world.now(), Due::Housekeeping));
+        if self.automatic {
+            self.arrange()?;
         }
         self.start_queued()
     }
 
-    /// Works until it is told to stop and no run is left.
+    /// Works until it is told to end.
     pub fn work(&mut self, messages: &mpsc::Receiver<Message>) -> Result<(), StoreError> {
-        while let Ok(message) = messages.recv() {
-            self.stopping |= matches!(message, Message::Stop);
-            if let Err(e) = self.take(message) {
-                let refusal = Refusal { message: e.to_string(), hint: e.hint() };
-                for listener in self.listeners.values().flatten() {
-                    let _ = listener.send(Update::Lost { refusal: refusal.clone() });
+        let result = self.work_on(messages);
+        if let Err(e) = &result {
+            tracing::error!("the host cannot go on: {e}");
+            let refusal = Refusal { message: e.to_string(), hint: e.hint() };
+            for listener in self.listeners.values().flatten() {
+                let _ = listener.send(Update::Lost { refusal: refusal.clone() });
+            }
+        }
+        result
+    }
+
+    fn work_on(&mut self, messages: &mpsc::Receiver<Message>) -> Result<(), StoreError> {
+        while !self.has_ended() {
+            self.pulse.fetch_add(1, Ordering::Relaxed);
+            let due = self.due().map(|due| due.duration_since(self.world.now()));
+            let wait = due.map_or(LOOK_AT_THE_CLOCK, |due| due.try_into().unwrap_or_default());
+            match messages.recv_timeout(wait.min(LOOK_AT_THE_CLOCK)) {
+                Ok(first) => {
+                    let more = std::iter::from_fn(|| messages.try_recv().ok());
+                    let together = std::iter::once(first).chain(more.take(TOGETHER - 1)).collect();
+                    self.take(together)?;
                 }
-                return Err(e);
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
             }
-            if self.stopping && self.store.active().next().is_none() {
-                break;
-            }
+            self.wake()?;
         }
         Ok(())
     }
 
-    pub(super) fn take(&mut self, message: Message) -> Result<(), StoreError> {
-        match message {
-            Message::Request { request, answer } => {
-                let used = self.world.highest_run();
-                let accepted = self.store.request(*request, self.world.now(), used);
-                let reply = match &accepted {
-                    Ok((run, _)) => Ok(*run),
-                    Err(e) => Err(Refusal { message: e.to_string(), hint: e.hint() }),
-                };
-                let _ = answer.send(reply);
-                // What could not be committed was refused, and whoever asked knows.
-                if accepted.is_ok() {
-                    self.start_queued()?;
-                }
+    /// When something is due next.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Whether it has done what it was told to do before it ends.
+    pub fn has_ended(&self) -> bool {
+        match self.ending {
+            None => false,
+            Some(Ending::Now) => true,
+            Some(Ending::Drained | Ending::Interrupted) => self.store.running().next().is_none(),
+            Some(Ending::Idle) => self.queue.len() == 0 && self.under_way.is_empty(),
+        }
+    }
+
+    /// Takes messages in their order. Requests that come together are committed together.
+    pub fn take(&mut self, messages: Vec<Message>) -> Result<(), StoreError> {
+        let mut requests = Vec::new();
+        for message in messages {
+            if let Message::Request { request, answer } = message {
+                requests.push((*request, answer));
+                continue;
             }
+            self.accept(std::mem::take(&mut requests))?;
+            self.take_one(message)?;
+        }
+        self.accept(requests)
+    }
+
+    fn take_one(&mut self, message: Message) -> Result<(), StoreError> {
+        match message {
+            Message::Request { request, answer } => self.accept(vec![(*request, answer)])?,
+            Message::Resume { run, launch, answer } => self.resume(run, launch, &answer)?,
             Message::Listen { run, updates } => self.listen(run, updates)?,
             Message::Notice { run, text } => {
                 if let Some(under_way) = self.under_way.get_mut(&run) {
                     under_way.notice = Some(text.clone());
                 }
-                self.tell(run, &Update::Notice { text });
+                self.tell(run, || Update::Notice { text });
             }
-            Message::Cancel { run, by } => self.cancel(run, by)?,
+            Message::Cancel { run, by, answer } => {
+                self.cancel(run, by)?;
+                let _ = answer.map(|answer| answer.send(()));
+            }
             Message::Opened { run, result } => self.opened(run, result)?,
-            Message::Planned { attempt, nodes } => {
-                self.commit(attempt.run, vec![EventKind::PlanResolved { attempt, nodes }])?;
-            }
+            Message::Planned { attempt, nodes } => self.planned(attempt, nodes)?,
             Message::Observed { attempt, events } => self.observed(attempt, events)?,
             Message::Ended(ended) => self.ended(*ended)?,
-            Message::Stop => {}
+            Message::Pause { job, paused, by, answer } => self.pause(job, paused, by, &answer)?,
+            Message::Status(answer) => drop(answer.send(self.status())),
+            Message::Configure(config) => self.configure(config)?,
+            Message::Misconfigured(problem) => self.misconfigured = problem,
+            Message::Looked(status) => drop(self.projects.insert(status.name.clone(), status)),
+            Message::Files { job, trigger, found } => self.found(&job, &trigger, found)?,
+            Message::End(ending) => self.end(ending)?,
+            Message::HandOver(answer) => {
+                tracing::info!("another tidegate takes over");
+                self.ending = Some(Ending::Now);
+                let _ = answer.send(());
+            }
         }
         Ok(())
+    }
+
+    fn end(&mut self, ending: Ending) -> Result<(), StoreError> {
+        self.ending = self.ending.max(Some(ending));
+        if ending >= Ending::Drained {
+            self.queue.close();
+        }
+        if ending == Ending::Interrupted {
+            let runs: Vec<_> = self.store.running().map(|run| run.id).collect();
+            for run in runs {
+                self.stop(run, RunState::Interrupted, "the host was stopped".to_owned())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Works by another configuration from here on. Runs that were asked for stay as they were asked for.
+    fn configure(&mut self, config: Arc<Config>) -> Result<(), StoreError> {
+        self.config = config;
+        self.misconfigured = None;
+        self.warned.clear();
+        self.queue.limit(self.config.queue.max_runs, self.config.locks.clone());
+        if self.automatic {
+            self.arrange()?;
+        }
+        self.start_queued()
     }
 
     /// Brings a listener up to date, and keeps it while there is more to come.
@@ -145,252 +293,79 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Commits events and tells whoever listens. A full disk is waited for: it must not cost what dbt has done.
+    /// Commits events of a run and tells whoever listens.
     fn commit(&mut self, run: RunId, kinds: Vec<EventKind>) -> Result<(), StoreError> {
         let at = self.world.now();
-        let events: Vec<_> = kinds.into_iter().map(|kind| Event { run, at, kind }).collect();
+        self.record(kinds.into_iter().map(|kind| Event { run, at, kind }.into()).collect())
+    }
+
+    /// Commits what belongs together, and lets the runs that it asks for wait for their turn.
+    fn commit_batch(&mut self, batch: Batch) -> Result<(), StoreError> {
+        #[cfg(test)]
+        let batch = self.spoil_batch(batch)?;
+        let Batch { entries, requested, cancelled } = batch;
+        self.record(entries)?;
+        for (run, request) in requested {
+            self.enqueue(run, &request, self.world.now())?;
+        }
+        cancelled.into_iter().try_for_each(|run| self.wind_down(run))
+    }
+
+    /// A full disk is waited for: it must not cost what dbt has done.
+    fn record(&mut self, entries: Vec<Entry>) -> Result<(), StoreError> {
         let mut told = false;
-        let stored = loop {
-            match self.store.append(events.clone()) {
+        let numbers = loop {
+            match self.store.record(&entries) {
                 Err(StoreError::DiskFull(path)) => {
                     if !told {
                         let text = format!("{}: the disk is full; waiting for space", path.display());
-                        self.tell(run, &Update::Notice { text });
+                        tracing::error!("{text}");
+                        let runs: Vec<_> = self.listeners.keys().copied().collect();
+                        runs.into_iter()
+                            .for_each(|run| self.tell(run, || Update::Notice { text: text.clone() }));
                         told = true;
                     }
-                    thread::sleep(Duration::from_secs(1));
+                    self.pulse.fetch_add(1, Ordering::Relaxed);
+                    self.world.pause(Duration::from_secs(1));
                 }
                 other => break other?,
             }
         };
-        for stored in stored {
-            self.tell(run, &Update::Event { stored: Box::new(stored) });
+        for entry in &entries {
+            status::log(entry, &self.store);
+        }
+        for (entry, id) in entries.into_iter().zip(numbers) {
+            if let (Entry::Run(event), Some(id)) = (entry, id) {
+                self.tell(event.run, || Update::Event {
+                    stored: Box::new(Stored { id, event: event.kept() }),
+                });
+            }
         }
         Ok(())
     }
 
-    fn tell(&mut self, run: RunId, update: &Update) {
+    fn tell(&mut self, run: RunId, update: impl FnOnce() -> Update) {
         if let Some(listeners) = self.listeners.get_mut(&run) {
+            let update = update();
             listeners.retain(|listener| listener.send(update.clone()).is_ok());
         }
     }
 
-    /// Gives each queued run its turn whose project is free: two runs of one project would be in each other's way in the
-    /// warehouse.
-    fn start_queued(&mut self) -> Result<(), StoreError> {
-        let mut busy: BTreeSet<_> = self
-            .under_way
-            .keys()
-            .filter_map(|id| self.store.active_run(*id))
-            .map(|run| run.request.project.clone())
-            .collect();
-        let queued: Vec<_> = self
-            .store
-            .active()
-            .filter(|run| run.state == RunState::Queued && !self.under_way.contains_key(&run.id))
-            .cloned()
-            .collect();
-        for run in queued {
-            if busy.insert(run.request.project.clone()) {
-                self.under_way.insert(run.id, UnderWay::default());
-                self.open(&run);
-            }
-        }
-        Ok(())
+    fn retention(&self) -> Retention {
+        let limits = self.config.retention;
+        Retention { days: limits.days, runs: limits.runs, ticks: limits.ticks }
     }
+}
 
-    /// What a queued run waits for, in words.
-    fn waits_for(&self, id: RunId) -> Option<String> {
-        let run = self.store.active_run(id).filter(|run| run.state == RunState::Queued)?;
-        let same = |other: &&Run| {
-            other.request.project == run.request.project && self.under_way.contains_key(&other.id)
-        };
-        let other = self.store.active().filter(|other| other.id != id).find(same)?;
-        Some(format!("waiting for run {} of the same project", other.id))
+/// What can be done another time, where the disk is full now.
+fn unless_full<T>(result: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match result {
+        Err(StoreError::DiskFull(_)) => Ok(None),
+        other => other.map(Some),
     }
+}
 
-    fn open(&mut self, run: &Run) {
-        match self.world.project_of(run) {
-            Ok(project) => {
-                let under_way = self.under_way.entry(run.id).or_default();
-                under_way.project = Some(project.clone());
-                self.world.open(run.id, project, Arc::clone(&under_way.stop), &self.mail);
-            }
-            Err(refusal) => {
-                let _ = self.mail.send(Message::Opened { run: run.id, result: Err(refusal) });
-            }
-        }
-    }
-
-    fn opened(&mut self, id: RunId, result: Result<Arc<Opened>, Refusal>) -> Result<(), StoreError> {
-        let Some(run) = self.store.active_run(id).cloned() else { return Ok(()) };
-        let opened = match result {
-            Ok(opened) => opened,
-            Err(refusal) if run.running_attempt().is_some() => {
-                self.tell(id, &Update::Notice { text: format!("warning: {}", refusal.message) });
-                return Ok(());
-            }
-            Err(_) if run.cancelled_by.is_some() => {
-                return self
-                    .finish_run(id, EventKind::RunFinished { state: RunState::Cancelled, reason: None });
-            }
-            Err(Refusal { message, hint }) => {
-                let reason = hint.map_or_else(|| message.clone(), |hint| format!("{message}\nhint: {hint}"));
-                // A run that had begun has not been refused: it cannot go on.
-                return self.finish_run(
-                    id,
-                    if run.state == RunState::Queued {
-                        EventKind::RunRefused { reason }
-                    } else {
-                        EventKind::RunFinished { state: RunState::Interrupted, reason: Some(reason) }
-                    },
-                );
-            }
-        };
-        for warning in &opened.warnings {
-            self.tell(id, &Update::Notice { text: format!("warning: {warning}") });
-        }
-        if let Some(under_way) = self.under_way.get_mut(&id) {
-            under_way.opened = Some(Arc::clone(&opened));
-        }
-        self.tell(id, &Update::Names { names: Arc::new(Names::of(&opened)) });
-        if run.state == RunState::Queued {
-            let manifest_digest = Some(opened.project.digest.clone());
-            self.commit(
-                id,
-                vec![EventKind::RunStarted { manifest_digest, plugins: opened.plugins.clone() }],
-            )?;
-        }
-        self.go_on(id)
-    }
-
-    /// Starts the next step of a run, or ends it.
-    fn go_on(&mut self, id: RunId) -> Result<(), StoreError> {
-        let Some(run) = self.store.active_run(id).cloned() else { return Ok(()) };
-        if run.running_attempt().is_some() {
-            return Ok(());
-        }
-        if let Some((state, reason)) = fold::conclude(&run) {
-            return self.finish_run(id, EventKind::RunFinished { state, reason });
-        }
-        let Some(next) = run.steps.iter().position(|step| !step.state.is_finished()) else { return Ok(()) };
-        let Some(UnderWay { project: Some(project), opened: Some(opened), .. }) = self.under_way.get(&id)
-        else {
-            // After a restart the first step went on without the project; the next one needs it.
-            self.open(&run);
-            return Ok(());
-        };
-        let (project, opened) = (project.clone(), Arc::clone(opened));
-        let args = run.steps[next].args.clone();
-        let attempt = AttemptId {
-            run: id,
-            step: u32::try_from(next + 1).unwrap_or(u32::MAX),
-            attempt: u32::try_from(run.steps[next].attempts.len() + 1).unwrap_or(u32::MAX),
-        };
-        let start = self.world.ready(attempt, &args, &project, &opened);
-        let plan = self.world.known_plan(&args, &project, &opened);
-        if let Some(under_way) = self.under_way.get_mut(&id) {
-            under_way.planning = plan.is_some();
-        }
-        let command = std::iter::once("dbt".to_owned()).chain(start.spec.args.iter().cloned()).collect();
-        let mut events = vec![EventKind::AttemptStarted {
-            attempt,
-            command,
-            environment: start.environment.keys().cloned().collect(),
-            revision: self.world.revision(&project),
-        }];
-        events.extend(plan.map(|nodes| EventKind::PlanResolved { attempt, nodes }));
-        self.commit(id, events)?;
-        match self.world.spawn(&start) {
-            Ok(identity) => {
-                self.commit(id, vec![EventKind::AttemptSpawned { attempt, identity: identity.clone() }])?;
-                self.world.watch(attempt, &args, Some(identity), 0, &self.mail);
-                Ok(())
-            }
-            Err(e) => self.ended(Ended {
-                attempt,
-                exit: Some(ExitStatus::not_started(
-                    format!("the attempt process could not be started: {e}"),
-                    self.world.now(),
-                )),
-                results: None,
-                raw_tail: String::new(),
-            }),
-        }
-    }
-
-    fn observed(&mut self, attempt: AttemptId, mut events: Vec<EventKind>) -> Result<(), StoreError> {
-        let Some(run) = self.store.active_run(attempt.run) else { return Ok(()) };
-        let Some(under_way) = self.under_way.get_mut(&attempt.run) else { return Ok(()) };
-        // The plan is found out behind the first node, so that it delays none.
-        let begins = events.iter().any(|e| matches!(e, EventKind::NodeStarted { .. }));
-        if begins
-            && !under_way.planning
-            && let (Some(project), Some(opened)) = (&under_way.project, &under_way.opened)
-            && let Some(step) = run.step(attempt.step)
-        {
-            under_way.planning = true;
-            self.world.plan(attempt, &step.args, project, opened, &self.mail);
-        }
-        if let (Some(opened), Some(state)) = (&under_way.opened, run.attempt(attempt)) {
-            let results = events.iter_mut().filter_map(|event| match event {
-                EventKind::NodeFinished { result, .. } => Some(&mut **result),
-                _ => None,
-            });
-            name_causes(&opened.project, state, results);
-        }
-        self.commit(attempt.run, events)
-    }
-
-    fn ended(&mut self, ended: Ended) -> Result<(), StoreError> {
-        let Ended { attempt: id, exit, results, raw_tail } = ended;
-        if self.store.active_run(id.run).is_none() {
-            return Ok(());
-        }
-        let mut events = vec![EventKind::AttemptExited { attempt: id, exit }];
-        if let Some((source, mut results)) = results {
-            let opened = self.under_way.get(&id.run).and_then(|u| u.opened.as_deref());
-            let attempt = self.store.active_run(id.run).and_then(|run| run.attempt(id));
-            if let (Some(opened), Some(attempt)) = (opened, attempt) {
-                name_causes(&opened.project, attempt, results.iter_mut());
-            }
-            events.push(EventKind::ResultsRead { attempt: id, source, results });
-        }
-        self.commit(id.run, events)?;
-        let Some(run) = self.store.active_run(id.run) else { return Ok(()) };
-        let Some(attempt) = run.attempt(id) else { return Ok(()) };
-        let (state, reason) = fold::verdict(attempt, run.cancelled_by.is_some(), &raw_tail);
-        self.commit(id.run, vec![EventKind::AttemptFinished { attempt: id, state, reason }])?;
-        self.go_on(id.run)
-    }
-
-    fn cancel(&mut self, id: RunId, by: String) -> Result<(), StoreError> {
-        let Some(run) = self.store.active_run(id).cloned() else { return Ok(()) };
-        if run.cancelled_by.is_none() {
-            self.commit(id, vec![EventKind::CancelRequested { by }])?;
-        }
-        if let Some(under_way) = self.under_way.get(&id) {
-            under_way.stop.store(true, Ordering::Relaxed);
-        }
-        if let Some(identity) = run.running_attempt().and_then(|a| a.identity.as_ref()) {
-            if let Err(e) = self.world.interrupt(identity) {
-                self.tell(
-                    id,
-                    &Update::Notice { text: format!("the attempt process could not be signalled: {e}") },
-                );
-            }
-        } else if !self.under_way.contains_key(&id) {
-            self.finish_run(id, EventKind::RunFinished { state: RunState::Cancelled, reason: None })?;
-        }
-        Ok(())
-    }
-
-    fn finish_run(&mut self, id: RunId, event: EventKind) -> Result<(), StoreError> {
-        self.commit(id, vec![event])?;
-        self.under_way.remove(&id);
-        self.listeners.remove(&id);
-        let forgotten = self.store.forget(self.retention, self.world.now())?;
-        forgotten.into_iter().for_each(|run| self.world.forget(run));
-        self.start_queued()
-    }
+/// A time so much later, or the end of time.
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -5,17 +5,20 @@ use std::{
     io::{self, BufRead, BufReader, Write},
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{Arc, atomic::AtomicU64, mpsc},
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use crate::{
-    model::{RunId, RunRequest},
-    store::{FILE_NAME, Retention, Store, StoreError},
+    config::Config,
+    model::{Launch, RunId, RunRequest},
+    store::{FILE_NAME, Store, StoreError},
 };
 
 use super::{
-    Client, ClientError, Dispatcher, Mail, Message, Refusal, Update,
+    Client, ClientError, Configuration, Dispatcher, Ending, Mail, Message, Refusal, Update,
+    client::{PAUSE, TRIES},
     protocol::{Ask, Tell},
     real::RealWorld,
 };
@@ -60,36 +63,97 @@ pub enum Handle {
     Client(Client),
 }
 
+/// What a host is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// To do what is asked of it, and to end then: nothing starts by itself.
+    Errand,
+    /// To stay, and to start what is to start by itself.
+    Service,
+}
+
 /// The host.
 pub struct Host {
     mail: Mail,
     dispatcher: Option<JoinHandle<Result<(), StoreError>>>,
+    configuration: Arc<Configuration>,
+    pulse: Arc<AtomicU64>,
     /// Held for as long as this is the host.
     _lock: File,
 }
 
+/// How long a host that is asked to hand over may take to leave.
+const HAND_OVER: Duration = Duration::from_secs(60);
+
 /// Becomes the host of a state directory, or the client of the one that is.
-pub fn join(state_dir: &Path, retention: Retention) -> Result<Handle, HostError> {
+pub fn join(config: Arc<Config>) -> Result<Handle, HostError> {
+    // A host that is just ending holds the lock and answers no more: whoever comes then tries again.
+    for _ in 0..TRIES {
+        if let Some(lock) = lock(&config.state_dir)? {
+            return Host::start(config, Role::Errand, lock).map(Handle::Host);
+        }
+        if let Ok(client) = Client::connect(&config.state_dir) {
+            return Ok(Handle::Client(client));
+        }
+        thread::sleep(PAUSE);
+    }
+    Err(ClientError::NoAnswer(config.state_dir.clone()).into())
+}
+
+/// Becomes the host of a state directory. Another one that is it is asked to hand over, and leaves what is under way.
+pub fn serve(config: Arc<Config>) -> Result<Host, HostError> {
+    let begun = Instant::now();
+    let mut asked = None::<Instant>;
+    while begun.elapsed() < HAND_OVER {
+        if let Some(lock) = lock(&config.state_dir)? {
+            return Host::start(config, Role::Service, lock);
+        }
+        if asked.is_none_or(|at| at.elapsed() > Duration::from_secs(1))
+            && let Ok(client) = Client::connect(&config.state_dir)
+        {
+            if asked.is_none() {
+                greet(&config);
+            }
+            if let Err(e) = client.hand_over() {
+                tracing::debug!("{e}");
+            }
+            asked = Some(Instant::now());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Err(ClientError::NoAnswer(config.state_dir.clone()).into())
+}
+
+/// Says whose place is taken. A host by another file has other jobs: nothing starts those any more.
+fn greet(config: &Config) {
+    let status = Client::connect(&config.state_dir).ok().and_then(|client| client.status().ok());
+    let Some(status) = status else {
+        tracing::info!("asking the host that is there to hand over");
+        return;
+    };
+    tracing::info!(pid = status.pid, version = status.version, "asking the host that is there to hand over");
+    if status.automatic && status.config_file != config.file {
+        tracing::warn!(
+            config = status.config_file.display().to_string(),
+            "that host serves another configuration in this state directory: nothing starts the jobs of that one any more"
+        );
+    }
+}
+
+/// The lock of a state directory; none where another process holds it.
+fn lock(state_dir: &Path) -> Result<Option<File>, HostError> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| HostError::StateDir { path, source }
     };
     create_private(state_dir).map_err(io(state_dir))?;
-    // A host that is just ending holds the lock and answers no more: whoever comes then tries again.
-    for _ in 0..20 {
-        let path = state_dir.join("host.lock");
-        let lock = File::create(&path).map_err(io(&path))?;
-        match lock.try_lock() {
-            Ok(()) => return Host::start(state_dir, retention, lock).map(Handle::Host),
-            Err(fs::TryLockError::WouldBlock) => {}
-            Err(fs::TryLockError::Error(e)) => return Err(io(&path)(e)),
-        }
-        if let Ok(client) = Client::connect(state_dir) {
-            return Ok(Handle::Client(client));
-        }
-        thread::sleep(std::time::Duration::from_millis(250));
+    let path = state_dir.join("host.lock");
+    let lock = File::create(&path).map_err(io(&path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(e)) => Err(io(&path)(e)),
     }
-    Err(ClientError::NoAnswer(state_dir.to_owned()).into())
 }
 
 fn create_private(dir: &Path) -> io::Result<()> {
@@ -101,22 +165,29 @@ fn create_private(dir: &Path) -> io::Result<()> {
 }
 
 impl Host {
-    fn start(state_dir: &Path, retention: Retention, lock: File) -> Result<Self, HostError> {
-        let world = RealWorld::new(state_dir.to_owned())
-            .map_err(|source| HostError::StateDir { path: state_dir.to_owned(), source })?;
+    fn start(config: Arc<Config>, role: Role, lock: File) -> Result<Self, HostError> {
+        let state_dir = config.state_dir.clone();
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| HostError::StateDir { path, source }
+        };
+        let world = RealWorld::new(&config).map_err(io(&state_dir))?;
         let store = Store::open(&state_dir.join(FILE_NAME))?;
         let (mail, messages) = mpsc::channel();
-        let mut dispatcher = Dispatcher::new(store, Box::new(world), mail.clone(), retention);
+        let automatic = role == Role::Service;
+        let mut dispatcher =
+            Dispatcher::new(store, Box::new(world), mail.clone(), Arc::clone(&config), automatic);
         dispatcher.recover()?;
-        let listener = listen(state_dir)
-            .map_err(|source| HostError::StateDir { path: socket_path(state_dir), source })?;
-        let to_dispatcher = mail.clone();
-        thread::spawn(move || serve(&listener, &to_dispatcher));
+        let pulse = dispatcher.pulse();
+        let configuration = Arc::new(Configuration::new(config, mail.clone()));
+        let listener = listen(&state_dir).map_err(io(&socket_path(&state_dir)))?;
+        let server = Server { mail: mail.clone(), configuration: Arc::clone(&configuration) };
+        thread::spawn(move || server.serve(&listener));
         let dispatcher = thread::Builder::new()
             .name("dispatcher".to_owned())
             .spawn(move || dispatcher.work(&messages))
-            .map_err(|source| HostError::StateDir { path: state_dir.to_owned(), source })?;
-        Ok(Self { mail, dispatcher: Some(dispatcher), _lock: lock })
+            .map_err(io(&state_dir))?;
+        Ok(Self { mail, dispatcher: Some(dispatcher), configuration, pulse, _lock: lock })
     }
 
     /// Asks for a run.
@@ -138,13 +209,44 @@ impl Host {
     pub fn canceller(&self) -> impl Fn(RunId, String) + Send + 'static {
         let mail = self.mail.clone();
         move |run, by| {
-            let _ = mail.send(Message::Cancel { run, by });
+            let _ = mail.send(Message::Cancel { run, by, answer: None });
         }
     }
 
-    /// Ends the host as soon as no run is left that anyone has asked for.
-    pub fn stop(&self) {
-        let _ = self.mail.send(Message::Stop);
+    /// Asks for what is left to do of a run.
+    pub fn resume(&self, run: RunId, launch: Launch) -> Result<RunId, Refusal> {
+        let (answer, answers) = mpsc::channel();
+        let gone = || Refusal::new("the host has stopped");
+        self.mail.send(Message::Resume { run, launch, answer }).map_err(|_| gone())?;
+        answers.recv().map_err(|_| gone())?
+    }
+
+    /// Pauses what starts a job by itself, or resumes it.
+    pub fn pause(&self, job: String, paused: bool, by: String) -> Result<(), Refusal> {
+        let (answer, answers) = mpsc::channel();
+        let gone = || Refusal::new("the host has stopped");
+        self.mail.send(Message::Pause { job, paused, by, answer }).map_err(|_| gone())?;
+        answers.recv().map_err(|_| gone())?
+    }
+
+    /// How to read the configuration again.
+    pub fn configuration(&self) -> Arc<Configuration> {
+        Arc::clone(&self.configuration)
+    }
+
+    /// Says how the host's projects are, as far as someone has looked.
+    pub fn mail(&self) -> Mail {
+        self.mail.clone()
+    }
+
+    /// Counts on for as long as the dispatcher works.
+    pub fn pulse(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.pulse)
+    }
+
+    /// Ends the host.
+    pub fn end(&self, ending: Ending) {
+        let _ = self.mail.send(Message::End(ending));
     }
 
     /// Whether it has ended.
@@ -187,56 +289,86 @@ fn listen(state_dir: &Path) -> io::Result<UnixListener> {
     UnixListener::bind(short)
 }
 
-fn serve(listener: &UnixListener, mail: &Mail) {
-    for stream in listener.incoming().flatten() {
-        let mail = mail.clone();
-        // A client that says nonsense or leaves is its own loss.
-        thread::spawn(move || drop(answer(&stream, &mail)));
-    }
+/// Answers clients.
+#[derive(Clone)]
+struct Server {
+    mail: Mail,
+    configuration: Arc<Configuration>,
 }
 
-fn answer(stream: &UnixStream, mail: &Mail) -> io::Result<()> {
-    let mut out = stream.try_clone()?;
-    let mut tell = |tell: &Tell| -> io::Result<()> {
-        let mut line = serde_json::to_vec(tell)?;
-        line.push(b'\n');
-        out.write_all(&line)
-    };
-    for line in BufReader::new(stream).lines() {
-        let ask = match serde_json::from_str::<Ask>(&line?) {
-            Ok(ask) => ask,
-            Err(e) => {
-                let message =
-                    format!("the host does not understand its client, which may be of another version: {e}");
-                return tell(&Tell::Refused(Refusal::new(message)));
-            }
-        };
-        let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        let run = match ask {
-            Ask::Cancel { run, by } => {
-                mail.send(Message::Cancel { run, by }).map_err(gone)?;
-                tell(&Tell::Accepted(run))?;
-                continue;
-            }
-            Ask::Listen(run) => run,
-            Ask::Run(request) => {
-                let (answer, answers) = mpsc::channel();
-                mail.send(Message::Request { request, answer }).map_err(gone)?;
-                match answers.recv().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))? {
-                    Ok(run) => run,
-                    Err(refusal) => {
-                        tell(&Tell::Refused(refusal))?;
-                        continue;
-                    }
-                }
-            }
-        };
-        tell(&Tell::Accepted(run))?;
-        let (updates, news) = mpsc::channel();
-        mail.send(Message::Listen { run, updates }).map_err(gone)?;
-        for update in news {
-            tell(&Tell::Update(Box::new(update)))?;
+impl Server {
+    fn serve(&self, listener: &UnixListener) {
+        for stream in listener.incoming().flatten() {
+            let server = self.clone();
+            // A client that says nonsense or leaves is its own loss.
+            thread::spawn(move || drop(server.talk(&stream)));
         }
     }
-    Ok(())
+
+    fn talk(&self, stream: &UnixStream) -> io::Result<()> {
+        let mut out = stream.try_clone()?;
+        let mut tell = |tell: &Tell| -> io::Result<()> {
+            let mut line = serde_json::to_vec(tell)?;
+            line.push(b'\n');
+            out.write_all(&line)
+        };
+        for line in BufReader::new(stream).lines() {
+            let ask = match serde_json::from_str::<Ask>(&line?) {
+                Ok(ask) => ask,
+                Err(e) => {
+                    let message = format!(
+                        "the host does not understand its client, which may be of another version: {e}"
+                    );
+                    return tell(&Tell::Refused(Refusal::new(message)));
+                }
+            };
+            let listens = matches!(ask, Ask::Run(_) | Ask::Listen(_));
+            let answer = self.answer(ask)?;
+            tell(&answer)?;
+            if let (Tell::Accepted(run), true) = (answer, listens) {
+                let (updates, news) = mpsc::channel();
+                self.send(Message::Listen { run, updates })?;
+                for update in news {
+                    tell(&Tell::Update(Box::new(update)))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&self, ask: Ask) -> io::Result<Tell> {
+        let refused = Tell::Refused;
+        Ok(match ask {
+            Ask::Listen(run) => Tell::Accepted(run),
+            Ask::Run(request) | Ask::Request(request) => self
+                .asked(|answer| Message::Request { request, answer })?
+                .map_or_else(refused, Tell::Accepted),
+            Ask::Resume { run, launch } => self
+                .asked(|answer| Message::Resume { run, launch, answer })?
+                .map_or_else(refused, Tell::Accepted),
+            Ask::Pause { job, paused, by } => self
+                .asked(|answer| Message::Pause { job, paused, by, answer })?
+                .map_or_else(refused, |()| Tell::Done),
+            Ask::Cancel { run, by } => {
+                self.asked(|answer| Message::Cancel { run, by, answer: Some(answer) })?;
+                Tell::Accepted(run)
+            }
+            Ask::Reload => self.configuration.reload().map_or_else(refused, Tell::Changed),
+            Ask::Status => Tell::Status(Box::new(self.asked(Message::Status)?)),
+            Ask::HandOver => {
+                self.asked(Message::HandOver)?;
+                Tell::Done
+            }
+        })
+    }
+
+    fn send(&self, message: Message) -> io::Result<()> {
+        self.mail.send(message).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn asked<T>(&self, message: impl FnOnce(mpsc::Sender<T>) -> Message) -> io::Result<T> {
+        let (answer, answers) = mpsc::channel();
+        self.send(message(answer))?;
+        answers.recv().map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
 }

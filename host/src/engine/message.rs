@@ -7,8 +7,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use super::{ProjectStatus, Status};
 use crate::{
-    model::{AttemptId, EventKind, ExitStatus, NodeResult, ResultsSource, Run, RunId, RunRequest},
+    config::Config,
+    model::{
+        AttemptId, EventKind, ExitStatus, Launch, NodeResult, ResultsSource, Run, RunId, RunRequest, Trigger,
+    },
     project::Opened,
     store::Stored,
 };
@@ -38,6 +42,8 @@ pub enum Message {
         run: RunId,
         /// Who.
         by: String,
+        /// Where it is said that this is on record; none where nobody waits for that.
+        answer: Option<mpsc::Sender<()>>,
     },
     /// Something for people about a run, that changes no state.
     Notice {
@@ -69,8 +75,61 @@ pub enum Message {
     },
     /// An attempt ended, and its log has been read to the end.
     Ended(Box<Ended>),
-    /// Nobody is to be waited for any more.
-    Stop,
+    /// Someone wants what is left to do of a run that has ended to be done; the answer is the number of the run that does
+    /// it.
+    Resume {
+        /// Which run.
+        run: RunId,
+        /// Who asks, and how.
+        launch: Launch,
+        /// Where the answer goes.
+        answer: mpsc::Sender<Result<RunId, Refusal>>,
+    },
+    /// Someone pauses or resumes what starts a job by itself.
+    Pause {
+        /// The job.
+        job: String,
+        /// Whether it is paused from here on.
+        paused: bool,
+        /// Who.
+        by: String,
+        /// Where the answer goes.
+        answer: mpsc::Sender<Result<(), Refusal>>,
+    },
+    /// Someone wants to know how the host is.
+    Status(mpsc::Sender<Status>),
+    /// The configuration is another one from here on.
+    Configure(Arc<Config>),
+    /// A new configuration was refused, and the old one stays; or that is over.
+    Misconfigured(Option<String>),
+    /// Someone has looked at a project.
+    Looked(ProjectStatus),
+    /// What a sensor has found: a mark for each file as it is now, with its path.
+    Files {
+        /// The job.
+        job: String,
+        /// The sensor.
+        trigger: Trigger,
+        /// What is there, or why it cannot be looked at.
+        found: Result<BTreeMap<String, String>, String>,
+    },
+    /// The host is to end.
+    End(Ending),
+    /// Another process takes over: the host leaves at once. The answer says that it will.
+    HandOver(mpsc::Sender<()>),
+}
+
+/// How the host is to end. Each is more urgent than the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ending {
+    /// When nothing is left to do.
+    Idle,
+    /// When what is under way has ended; what waits goes on waiting.
+    Drained,
+    /// When what is under way has been interrupted.
+    Interrupted,
+    /// At once: what is under way goes on without it, and is taken up by the next host.
+    Now,
 }
 
 /// How an attempt ended.

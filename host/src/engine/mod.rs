@@ -9,24 +9,35 @@
 
 mod causes;
 mod client;
+mod configuration;
 mod dispatcher;
 mod host;
 mod message;
 mod plan;
+mod projects;
 mod protocol;
+mod queue;
 mod real;
+pub mod request;
+mod resume;
+mod sense;
 mod watch;
 mod world;
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 
 pub use client::{Client, ClientError};
-pub use dispatcher::Dispatcher;
-pub use host::{Handle, Host, HostError, join};
-pub use message::{Mail, Message, Names, Refusal, Update};
+pub use configuration::Configuration;
+pub use dispatcher::{Dispatcher, NextTick, ProjectStatus, RunStatus, Status};
+pub use host::{Handle, Host, HostError, Role, join, serve};
+pub use message::{Ending, Mail, Message, Names, Refusal, Update};
+pub use projects::Projects;
 pub use real::{plan_step, select};
-pub use world::{Start, World};
+pub use sense::write_locks;
+pub use world::{Start, World, WriteLocks};
 
 use std::path::{Path, PathBuf};
 

@@ -10,6 +10,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -17,12 +18,16 @@ use jiff::Timestamp;
 use crate::{
     config::{self, Config},
     dbt,
-    model::{AttemptId, AttemptIdentity, Run, RunId},
+    model::{AttemptId, AttemptIdentity, Run, RunId, RunRequest, Trigger},
     process::{self, AttemptSpec, Caps, Ladder},
     project::{self, Call, Folder, Opened},
 };
 
-use super::{Mail, Message, Refusal, Start, World, attempt_folder, plan, run_folder, watch::watch};
+use super::{
+    Mail, Message, Refusal, Start, World, WriteLocks, attempt_folder, plan, run_folder,
+    sense::{self, Profiles, Stamp},
+    watch::watch,
+};
 
 /// Files of dbt's that are of no use once it has ended.
 const DISCARD: [&str; 5] = [
@@ -38,11 +43,62 @@ pub(super) struct RealWorld {
     state_dir: PathBuf,
     program: PathBuf,
     revisions: Mutex<Option<(PathBuf, Option<String>)>>,
+    configs: Mutex<BTreeMap<PathBuf, (Stamp, Arc<Config>)>>,
+    profiles: Profiles,
 }
 
 impl RealWorld {
-    pub(super) fn new(state_dir: PathBuf) -> io::Result<Self> {
-        Ok(Self { state_dir, program: process::program()?, revisions: Mutex::new(None) })
+    pub(super) fn new(config: &Arc<Config>) -> io::Result<Self> {
+        // Which state of the file that was nobody knows: it is read once more.
+        let known = (config.file.clone(), (Stamp::unknown(), Arc::clone(config)));
+        Ok(Self {
+            state_dir: config.state_dir.clone(),
+            program: process::program()?,
+            revisions: Mutex::new(None),
+            configs: Mutex::new(BTreeMap::from([known])),
+            profiles: Profiles::default(),
+        })
+    }
+
+    /// A configuration file as it is now; read only where it has changed. While it has mistakes it is what it was before
+    /// them, so that they cost no run.
+    fn config(&self, file: &Path) -> Result<Arc<Config>, Refusal> {
+        let stamp = Stamp::of(file);
+        let mut known = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, config)) = known.get(file).filter(|(at, _)| *at == stamp) {
+            return Ok(Arc::clone(config));
+        }
+        match Config::load(file, Some(&self.state_dir)).map(Arc::new) {
+            Ok(config) => {
+                known.insert(file.to_owned(), (stamp, Arc::clone(&config)));
+                self.profiles.forget();
+                Ok(config)
+            }
+            // As with a reload: what cannot be read leaves what was read before.
+            Err(e) => match known.get_mut(file) {
+                Some((at, config)) => {
+                    *at = stamp;
+                    Ok(Arc::clone(config))
+                }
+                None => Err(Refusal { message: e.to_string(), hint: e.hint().map(str::to_owned) }),
+            },
+        }
+    }
+
+    /// The project of a request, with the job's own target and variables as they were when it was asked for.
+    fn project(&self, request: &RunRequest) -> Result<config::Project, Refusal> {
+        let config = self.config(&request.config_file)?;
+        let mut project = config.projects.get(&request.project).cloned().ok_or_else(|| {
+            Refusal::new(format!(
+                "{} names no project `{}` any more",
+                request.config_file.display(),
+                request.project
+            ))
+        })?;
+        let job = &request.configuration["job"];
+        let vars = job["vars"].as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone()));
+        project.adapt(job["target"].as_str(), vars.collect());
+        Ok(project)
     }
 }
 
@@ -117,21 +173,43 @@ impl World for RealWorld {
     }
 
     fn project_of(&self, run: &Run) -> Result<config::Project, Refusal> {
-        let request = &run.request;
-        let config = Config::load(&request.config_file, Some(&self.state_dir))
-            .map_err(|e| Refusal { message: e.to_string(), hint: e.hint().map(str::to_owned) })?;
-        let mut project = config.projects.get(&request.project).cloned().ok_or_else(|| {
-            Refusal::new(format!(
-                "{} names no project `{}` any more",
-                request.config_file.display(),
-                request.project
-            ))
-        })?;
-        // The job's own target and variables, as they were when the run was asked for.
+        self.project(&run.request)
+    }
+
+    fn write_locks(&self, request: &RunRequest) -> WriteLocks {
+        // Where there is none it will not start either: then it says why.
+        let known = self.config(&request.config_file);
+        if known.map_or(true, |config| !config.projects.contains_key(&request.project)) {
+            return WriteLocks::default();
+        }
         let job = &request.configuration["job"];
-        let vars = job["vars"].as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone()));
-        project.adapt(job["target"].as_str(), vars.collect());
-        Ok(project)
+        let files = request.steps.iter().map(|step| {
+            let (file, name) = (&request.config_file, &request.project);
+            let key = serde_json::json!([file, name, job["target"], job["vars"], step.args]).to_string();
+            self.profiles.files(key, || {
+                let project = self.project(request).map_err(|refusal| refusal.message)?;
+                Ok(sense::call(&project, &step.args))
+            })
+        });
+        sense::locks(&request.project, files)
+    }
+
+    fn spoke_at(&self, attempt: AttemptId) -> Option<Timestamp> {
+        let changed = fs::metadata(attempt_folder(&self.state_dir, attempt).log()).ok()?.modified().ok()?;
+        changed.try_into().ok()
+    }
+
+    fn look(&self, job: &str, trigger: &Trigger, glob: &str, mail: &Mail) {
+        let (job, trigger, glob, mail) = (job.to_owned(), trigger.clone(), glob.to_owned(), mail.clone());
+        // A folder of a network may take its time.
+        thread::spawn(move || {
+            let found = sense::files(&glob);
+            let _ = mail.send(Message::Files { job, trigger, found });
+        });
+    }
+
+    fn pause(&self, time: Duration) {
+        thread::sleep(time);
     }
 
     fn open(&self, run: RunId, project: config::Project, stop: Arc<AtomicBool>, mail: &Mail) {
@@ -242,8 +320,13 @@ impl World for RealWorld {
         });
     }
 
-    fn interrupt(&self, identity: &AttemptIdentity) -> io::Result<()> {
-        process::interrupt(identity)
+    fn interrupt(&self, attempt: AttemptId, identity: Option<&AttemptIdentity>) -> io::Result<()> {
+        let written = || attempt_folder(&self.state_dir, attempt).processes().attempt;
+        identity.cloned().or_else(written).map_or(Ok(()), |identity| process::interrupt(&identity))
+    }
+
+    fn is_asked(&self, attempt: AttemptId) -> bool {
+        attempt_folder(&self.state_dir, attempt).is_asked()
     }
 
     fn highest_run(&self) -> u64 {

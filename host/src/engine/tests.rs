@@ -5,21 +5,22 @@ use std::{
     io,
     path::PathBuf,
     sync::{Arc, Mutex, atomic::AtomicBool, mpsc},
+    time::Duration,
 };
 
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use super::{Dispatcher, Mail, Message, Refusal, Start, Update, World, message::Ended};
+use super::{Dispatcher, Mail, Message, Refusal, Start, Update, World, WriteLocks, message::Ended};
 use crate::{
     config, dbt,
     model::{
-        AttemptId, AttemptIdentity, EventKind, ExitStatus, Launch, NodeResult, NodeState, ResourceType, Run,
-        RunId, RunRequest, RunState, StepRequest,
+        AttemptId, AttemptIdentity, EventKind, ExitStatus, Launch, Limits, NodeResult, NodeState,
+        ResourceType, Run, RunId, RunRequest, RunState, StepRequest, Trigger,
     },
     process::{AttemptFolder, AttemptSpec, Caps, Ladder},
     project::Opened,
-    store::{Reader, Retention, Store},
+    store::{Reader, Store},
 };
 
 /// What was done to the world, in order.
@@ -112,10 +113,26 @@ impl World for Remembering {
         self.did(format!("plan {attempt}"));
     }
 
-    fn interrupt(&self, _: &AttemptIdentity) -> io::Result<()> {
+    fn interrupt(&self, _: AttemptId, _: Option<&AttemptIdentity>) -> io::Result<()> {
         self.did("interrupt");
         Ok(())
     }
+
+    fn is_asked(&self, _: AttemptId) -> bool {
+        false
+    }
+
+    fn write_locks(&self, request: &RunRequest) -> WriteLocks {
+        WriteLocks { locks: vec![format!("project:{}", request.project)], note: None }
+    }
+
+    fn spoke_at(&self, _: AttemptId) -> Option<Timestamp> {
+        None
+    }
+
+    fn look(&self, _: &str, _: &Trigger, _: &str, _: &Mail) {}
+
+    fn pause(&self, _: Duration) {}
 
     fn highest_run(&self) -> u64 {
         0
@@ -147,8 +164,11 @@ impl Bench {
         let world =
             Remembering { deeds: Arc::clone(&deeds), broken: broken.iter().map(|&b| b.to_owned()).collect() };
         let store = Store::open(&dir.path().join(crate::store::FILE_NAME)).unwrap();
-        let retention = Retention { days: 365, runs: 1000 };
-        let dispatcher = Dispatcher::new(store, Box::new(world), mail.clone(), retention);
+        let file = dir.path().join("tidegate.toml");
+        std::fs::write(&file, "[projects.shop]\n").unwrap();
+        let config = Arc::new(config::Config::load(&file, None).unwrap());
+        let mut dispatcher = Dispatcher::new(store, Box::new(world), mail.clone(), config, false);
+        dispatcher.recover().unwrap();
         Self { dir, dispatcher, mail, messages, deeds, requests: 0 }
     }
 
@@ -157,14 +177,13 @@ impl Bench {
         let Self { dir, dispatcher, requests, .. } = self;
         drop(dispatcher);
         let mut bench = Self { requests, ..Self::on(dir, &[]) };
-        bench.dispatcher.recover().unwrap();
         bench.work();
         bench
     }
 
     fn work(&mut self) {
         while let Ok(message) = self.messages.try_recv() {
-            self.dispatcher.take(message).unwrap();
+            self.dispatcher.take(vec![message]).unwrap();
         }
     }
 
@@ -184,9 +203,16 @@ impl Bench {
                 .map(|s| StepRequest { args: s.split(' ').map(str::to_owned).collect() })
                 .collect(),
             empty_fails: false,
-            launch: Launch { user: "ada".to_owned(), via: "test".to_owned(), command: Vec::new() },
+            launch: Launch {
+                user: "ada".to_owned(),
+                via: "test".to_owned(),
+                command: Vec::new(),
+                reason: None,
+            },
             config_file: PathBuf::new(),
-            configuration: serde_json::Value::Null,
+            configuration: Default::default(),
+            limits: Limits::default(),
+            resumes: None,
         };
         let (answer, answers) = mpsc::channel();
         self.send(Message::Request { request: Box::new(request), answer });
@@ -207,6 +233,7 @@ impl Bench {
             failures: None,
             relation_name: None,
             skipped_because_of: None,
+            max_loaded_at: None,
         };
         let results = nodes.iter().map(result).collect();
         let exit = ExitStatus { code: Some(code), ..ExitStatus::at(Timestamp::UNIX_EPOCH) };
@@ -289,11 +316,11 @@ fn a_queued_run_is_cancelled_at_once_and_a_running_one_is_interrupted() {
     let mut bench = Bench::new(&[]);
     let (first, second) = (bench.request("shop", &["build"]), bench.request("shop", &["build"]));
     bench.deeds();
-    bench.send(Message::Cancel { run: second, by: "ada".to_owned() });
+    bench.send(Message::Cancel { run: second, by: "ada".to_owned(), answer: None });
     assert_eq!(bench.run(second).state, RunState::Cancelled);
     assert_eq!(bench.deeds(), [""; 0]);
-    bench.send(Message::Cancel { run: first, by: "ada".to_owned() });
-    bench.send(Message::Cancel { run: first, by: "ada".to_owned() });
+    bench.send(Message::Cancel { run: first, by: "ada".to_owned(), answer: None });
+    bench.send(Message::Cancel { run: first, by: "ada".to_owned(), answer: None });
     assert_eq!(bench.deeds(), ["interrupt", "interrupt"], "asked again, it hurries");
     assert_eq!(bench.run(first).cancelled_by.as_deref(), Some("ada"));
 }

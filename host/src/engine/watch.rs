@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     dbt::{self, ArtifactError, Observation, Observer},
     model::{AttemptId, AttemptIdentity, EventKind, ExitStatus, NodeResult, ResultsSource},
-    process::{AttemptFolder, Tail, end_orphans, is_alive},
+    process::{AttemptFolder, Tail, end_orphans},
 };
 
 use super::{Mail, Message, message::Ended};
@@ -21,47 +21,57 @@ const PATIENCE: u32 = 20;
 /// Whether the attempt process still runs is asked at every so manieth look: its exit record tells of its end sooner.
 const HEARTBEAT: u32 = 10;
 
-/// Watches an attempt to its end.
+/// Watches an attempt to its end. Its process, where it is not on record, is told as soon as it has written itself down. What stands in its log before `offset` is on record, and is read again without a word:
+/// what comes behind it is understood from there.
 pub(super) fn watch(
     attempt: AttemptId,
     args: &[String],
     folder: &AttemptFolder,
-    identity: Option<AttemptIdentity>,
+    mut identity: Option<AttemptIdentity>,
     offset: u64,
     mail: &Mail,
 ) {
-    let mut tail = Tail::new(folder.clone(), offset);
+    let mut tail = Tail::new(folder.clone(), 0);
     let mut observer = Observer::new(attempt);
+    let mut at = 0;
     let mut raw_lines = 0;
+    let mut told = (0, 0);
     let mut gone_for = 0;
     let mut unreadable = 0;
     let mut looks = 0_u32;
+    let mut events = Vec::new();
     loop {
         // Looked at before the log is read: the log is complete where there is an exit record.
         let exit = folder.exit();
-        let process = identity.clone().or_else(|| folder.processes().attempt);
-        let asks = gone_for > 0 || process.is_none() || looks.is_multiple_of(HEARTBEAT);
-        let alive = !asks || process.as_ref().is_some_and(is_alive);
+        if identity.is_none() {
+            identity = folder.processes().attempt;
+            events.extend(identity.clone().map(|identity| EventKind::AttemptSpawned { attempt, identity }));
+        }
+        let asks = gone_for > 0 || identity.is_none() || looks.is_multiple_of(HEARTBEAT);
+        let alive = !asks || folder.is_alive(identity.as_ref());
         looks = looks.wrapping_add(1);
         gone_for = if alive || exit.is_some() { 0 } else { gone_for + 1 };
         // An attempt process that was known and is not there any more has had its time to leave a record.
-        let lost = gone_for > if process.is_some() { 2 } else { PATIENCE };
+        let lost = gone_for > if identity.is_some() { 2 } else { PATIENCE };
         if lost {
             // One that has not begun never does after this, and one that has is on record: then it is not lost.
             let _ = folder.withdraw();
-            if folder.exit().is_some() || folder.processes().attempt.as_ref().is_some_and(is_alive) {
+            if folder.exit().is_some() || folder.is_alive(None) {
                 gone_for = 0;
                 continue;
             }
         }
         let last = exit.is_some() || lost;
 
-        let mut events = Vec::new();
         let mut read = |tail: &mut Tail| {
-            tail.poll(last, |line| match observer.line(line) {
-                Observation::Event(event) => events.push(event),
-                Observation::Raw => raw_lines += 1,
-                _ => {}
+            tail.poll(last, |line| {
+                let is_known = at < offset;
+                at += line.len() as u64 + 1;
+                match observer.line(line) {
+                    Observation::Event(event) if !is_known => events.push(event),
+                    Observation::Raw => raw_lines += 1,
+                    _ => {}
+                }
             })
         };
         let more = match read(&mut tail) {
@@ -77,8 +87,12 @@ pub(super) fn watch(
         if !more {
             events.extend(observer.flush(last));
         }
-        if !events.is_empty() {
+        // In the end, what told nothing has been read too.
+        let read = (tail.offset(), raw_lines);
+        if !events.is_empty() || (last && !more && read != told) {
+            told = read;
             events.push(EventKind::LogRead { attempt, offset: tail.offset(), raw_lines });
+            let events = std::mem::take(&mut events);
             if mail.send(Message::Observed { attempt, events }).is_err() {
                 return;
             }
@@ -198,12 +212,49 @@ mod tests {
     }
 
     #[test]
+    fn what_was_read_before_is_understood_and_not_told_again() {
+        let event = |name: &str| {
+            let info = format!(r#""info": {{"name": "{name}", "msg": "", "level": "info"}}"#);
+            format!(
+                r#"{{{info}, "data": {{"node_info": {{"unique_id": "model.p.m", "node_status": "started"}}}}}}"#
+            )
+        };
+        let known = format!("no event\n{}\n", event("NodeStart"));
+        let (_dir, folder) = folder(None);
+        fs::write(folder.log(), format!("{known}{}\nneither\n", event("LogStartLine"))).unwrap();
+        let (mail, box_) = mpsc::channel();
+        let attempt = AttemptId { run: RunId(1), step: 1, attempt: 1 };
+        watch(attempt, &[], &folder, Some(dead()), known.len() as u64, &mail);
+        let messages: Vec<_> = box_.try_iter().collect();
+        let [Message::Observed { events, .. }, Message::Ended(ended)] = &messages[..] else {
+            panic!("{} messages", messages.len());
+        };
+        let offset = fs::metadata(folder.log()).unwrap().len();
+        // The node had begun already; and of lines that are no events, those before the offset count too.
+        assert_eq!(events, &[EventKind::LogRead { attempt, offset, raw_lines: 2 }]);
+        assert_eq!(ended.raw_tail, "no event\nneither");
+    }
+
+    #[test]
     fn an_attempt_process_that_could_not_work_has_its_words_heard() {
         let attempt = dead();
         let (_dir, folder) = folder(None);
         fs::write(folder.errors(), "tidegate attempt: no space left\n").unwrap();
         let exit = end_of(&folder, Some(attempt)).exit.unwrap();
         assert_eq!(exit.spawn_error.as_deref(), Some("tidegate attempt: no space left"));
+    }
+
+    #[test]
+    fn an_attempt_process_that_is_not_on_record_is_told() {
+        let process = dead();
+        let (_dir, folder) = folder(Some(&Processes { attempt: Some(process.clone()), dbt: None }));
+        let (mail, box_) = mpsc::channel();
+        let attempt = AttemptId { run: RunId(1), step: 1, attempt: 1 };
+        watch(attempt, &[], &folder, None, 0, &mail);
+        let Some(Message::Observed { events, .. }) = box_.try_iter().next() else {
+            panic!("nothing is told")
+        };
+        assert_eq!(events[0], EventKind::AttemptSpawned { attempt, identity: process });
     }
 
     #[test]

@@ -5,13 +5,14 @@ use std::{
     io,
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use jiff::Timestamp;
 
 use crate::{
     config,
-    model::{AttemptId, AttemptIdentity, Run, RunId},
+    model::{AttemptId, AttemptIdentity, Run, RunId, RunRequest, Trigger},
     process::{AttemptFolder, AttemptSpec},
     project::Opened,
 };
@@ -30,6 +31,15 @@ pub struct Start {
     pub environment: BTreeMap<String, String>,
     /// dbt's parse cache, for a step that may use it.
     pub parse_cache: Option<PathBuf>,
+}
+
+/// The locks that keep runs from writing to one file at a time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WriteLocks {
+    /// By name, sorted.
+    pub locks: Vec<String>,
+    /// Why there is one for the whole project, where the files are not known.
+    pub note: Option<String>,
 }
 
 /// Clock, disk and processes. Nothing here waits: what takes time happens elsewhere and comes back as a message.
@@ -76,8 +86,24 @@ pub trait World: Send {
         mail: &Mail,
     );
 
-    /// Asks an attempt process to stop its dbt; asked again, it hurries.
-    fn interrupt(&self, identity: &AttemptIdentity) -> io::Result<()>;
+    /// Asks an attempt process to stop its dbt; asked again, it hurries. Where the host died before it had written down
+    /// which process that is, the process has done so itself.
+    fn interrupt(&self, attempt: AttemptId, identity: Option<&AttemptIdentity>) -> io::Result<()>;
+
+    /// The locks of the files that a run writes to.
+    fn write_locks(&self, request: &RunRequest) -> WriteLocks;
+
+    /// When dbt said something last; none where it has said nothing yet.
+    fn spoke_at(&self, attempt: AttemptId) -> Option<Timestamp>;
+
+    /// Looks at the files of a sensor; comes back as `Files`.
+    fn look(&self, job: &str, trigger: &Trigger, glob: &str, mail: &Mail);
+
+    /// Lets some time pass, where nothing can be done before.
+    fn pause(&self, time: Duration);
+
+    /// Whether an attempt process has been asked to stop already, by whoever was the host before.
+    fn is_asked(&self, attempt: AttemptId) -> bool;
 
     /// The highest run number of which files are there.
     fn highest_run(&self) -> u64;

@@ -1,0 +1,68 @@
+//! The configuration that the host works by, and how it is exchanged while the host works: as a whole, or not at all.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{Mail, Message, Refusal};
+use crate::config::{self, Config};
+
+/// The configuration of a host.
+pub struct Configuration {
+    current: Mutex<Arc<Config>>,
+    /// The state directory that the file names, whatever the host was told.
+    named: Option<PathBuf>,
+    mail: Mail,
+}
+
+impl Configuration {
+    pub(super) fn new(config: Arc<Config>, mail: Mail) -> Self {
+        let named = named(&config);
+        Self { current: Mutex::new(config), named, mail }
+    }
+
+    /// What the host works by.
+    pub fn current(&self) -> Arc<Config> {
+        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the file again, and says what changed. A file with mistakes changes nothing; the host then remembers why, until
+    /// a sound one is read.
+    pub fn reload(&self) -> Result<Vec<String>, Refusal> {
+        // Held over all of it: the last one to read is the last one to be heard.
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        match Config::load(&current.file, Some(&current.state_dir)) {
+            Ok(new) => {
+                let changes = config::differences(&current, &new);
+                let new = Arc::new(new);
+                *current = Arc::clone(&new);
+                let _ = self.mail.send(Message::Configure(new));
+                for change in &changes {
+                    tracing::info!("configuration: {change}");
+                }
+                if let Some(dir) = named(&current).filter(|dir| self.named.as_ref() != Some(dir)) {
+                    tracing::warn!(
+                        state_dir = dir.display().to_string(),
+                        "the file names another `state_dir`: that takes a restart, and until then other commands look \
+                         for this host there in vain"
+                    );
+                }
+                Ok(changes)
+            }
+            Err(e) => {
+                let message = format!("{e}\nthe host goes on with what it had");
+                tracing::error!(
+                    problem = e.to_string(),
+                    "the configuration was refused; the host goes on with what it had"
+                );
+                let _ = self.mail.send(Message::Misconfigured(Some(e.to_string())));
+                Err(Refusal { message, hint: e.hint().map(str::to_owned) })
+            }
+        }
+    }
+}
+
+fn named(config: &Config) -> Option<PathBuf> {
+    Config::load(&config.file, None).ok().map(|config| config.state_dir)
+}

@@ -1,0 +1,222 @@
+//! How the host is, for whoever asks, and what it says in its log.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Dispatcher;
+use crate::{
+    engine::Ending,
+    model::{EventKind, JobEventKind, RunId, RunRequest, RunState},
+    store::{Entry, Store},
+};
+
+/// How a host is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Since when.
+    pub since: Timestamp,
+    /// The configuration file that it works by.
+    pub config_file: std::path::PathBuf,
+    /// Why a newer state of that file was refused.
+    pub config_problem: Option<String>,
+    /// The projects, as far as the host has looked at them.
+    pub projects: Vec<ProjectStatus>,
+    /// Whether schedules and other triggers start runs.
+    pub automatic: bool,
+    /// Whether it is about to end, and starts nothing any more.
+    pub ending: bool,
+    /// The runs that are under way.
+    pub running: Vec<RunStatus>,
+    /// How many runs wait.
+    pub queued: u64,
+    /// The first of these.
+    pub waiting: Vec<RunStatus>,
+    /// The jobs that are started next by their schedules, soonest first.
+    pub next: Vec<NextTick>,
+    /// The jobs that someone has paused.
+    pub paused: Vec<String>,
+}
+
+/// How a project is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectStatus {
+    /// Its name.
+    pub name: String,
+    /// How many assets it has; none where it never could be read.
+    pub assets: Option<u64>,
+    /// Why it cannot be read as it is now.
+    pub problem: Option<String>,
+}
+
+/// A run that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunStatus {
+    /// Which.
+    pub run: RunId,
+    /// The job, or what is materialized.
+    pub title: String,
+    /// When it was asked for.
+    pub requested_at: Timestamp,
+    /// Since when it runs.
+    pub started_at: Option<Timestamp>,
+    /// What it waits for.
+    pub waits_for: Option<String>,
+}
+
+/// The next tick of a schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextTick {
+    /// When.
+    pub at: Timestamp,
+    /// The job.
+    pub job: String,
+}
+
+/// How many of each are shown.
+const SHOWN: usize = 20;
+
+impl Dispatcher {
+    /// How the host is.
+    pub fn status(&self) -> Status {
+        let now = self.world.now();
+        let running = self.store.running().map(|run| RunStatus {
+            run: run.id,
+            title: run.title(),
+            requested_at: run.requested_at,
+            started_at: run.started_at,
+            waits_for: None,
+        });
+        let paused = self.store.automations().filter(|a| a.paused.is_some()).map(|a| a.job.clone());
+        let paused: Vec<_> = paused.filter(|job| self.config.jobs.contains_key(job)).collect();
+        let schedules = self.config.jobs.values().filter(|job| self.automatic && !paused.contains(&job.name));
+        let mut next: Vec<_> = schedules
+            .filter_map(|job| {
+                let at = job.automated.schedule.as_ref()?.next(now)?;
+                Some(NextTick { at, job: job.name.clone() })
+            })
+            .collect();
+        next.sort_by_key(|tick| tick.at);
+        next.truncate(SHOWN);
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            since: self.since,
+            config_file: self.config.file.clone(),
+            config_problem: self.misconfigured.clone(),
+            projects: self
+                .projects
+                .values()
+                .filter(|p| self.config.projects.contains_key(&p.name))
+                .cloned()
+                .collect(),
+            automatic: self.automatic,
+            ending: self.ending.is_some_and(|ending| ending != Ending::Idle),
+            running: running.collect(),
+            queued: self.queue.len() as u64,
+            waiting: self.queue.waiting(SHOWN).into_iter().filter_map(|id| self.waiting(id)).collect(),
+            next,
+            paused,
+        }
+    }
+
+    fn waiting(&self, id: RunId) -> Option<RunStatus> {
+        let run = self.store.run(id).ok()??;
+        Some(RunStatus {
+            run: id,
+            title: run.title(),
+            requested_at: run.requested_at,
+            started_at: None,
+            waits_for: self.waits_for(id),
+        })
+    }
+}
+
+/// Logs that a run was asked for.
+pub(super) fn log_request(run: RunId, request: &RunRequest) {
+    let reason = request.launch.reason.as_deref().unwrap_or_default();
+    let job = request.job.as_deref().unwrap_or_default();
+    tracing::info!(
+        run = run.0,
+        job,
+        via = request.launch.via,
+        user = request.launch.user,
+        reason,
+        "run requested"
+    );
+}
+
+/// Logs what operators want to see of what was recorded.
+pub(super) fn log(entry: &Entry, store: &Store) {
+    match entry {
+        Entry::Run(event) => {
+            let run = event.run.0;
+            let job = || match store.running_run(event.run) {
+                Some(run) => run.request.job.clone().unwrap_or_default(),
+                None => {
+                    store.run(event.run).ok().flatten().and_then(|run| run.request.job).unwrap_or_default()
+                }
+            };
+            match &event.kind {
+                EventKind::RunRequested { request } => log_request(event.run, request),
+                EventKind::RunStarted { locks, .. } => {
+                    tracing::info!(run, job = job(), locks = locks.join(", "), "run started");
+                }
+                EventKind::RunRefused { reason } => tracing::warn!(run, job = job(), reason, "run refused"),
+                EventKind::CancelRequested { by } => {
+                    tracing::info!(run, job = job(), by, "run is being cancelled")
+                }
+                EventKind::StopRequested { stop } => {
+                    tracing::warn!(run, job = job(), reason = stop.reason, "run is being stopped");
+                }
+                EventKind::AttemptStarted { attempt, .. } => {
+                    tracing::debug!(run, attempt = attempt.to_string(), "attempt started");
+                }
+                EventKind::AttemptFinished { attempt, state, .. } => {
+                    tracing::debug!(
+                        run,
+                        attempt = attempt.to_string(),
+                        state = state.as_str(),
+                        "attempt finished"
+                    );
+                }
+                EventKind::RunFinished { state, reason } => {
+                    let (job, reason) = (job(), reason.as_deref().unwrap_or_default());
+                    match state {
+                        RunState::Succeeded | RunState::Empty => {
+                            tracing::info!(run, job, state = state.as_str(), reason, "run finished");
+                        }
+                        _ => tracing::warn!(run, job, state = state.as_str(), reason, "run finished"),
+                    }
+                }
+                _ => {}
+            }
+        }
+        Entry::Job(event) => {
+            let job = &event.job;
+            match &event.kind {
+                JobEventKind::TickDecided { trigger, tick, .. } if tick.run.is_none() => {
+                    tracing::info!(
+                        job,
+                        trigger = trigger.to_string(),
+                        due = tick.due.to_string(),
+                        reason = tick.reason,
+                        "tick skipped"
+                    );
+                }
+                JobEventKind::TriggerEnabled { trigger, definition, .. } => {
+                    tracing::info!(job, trigger = trigger.to_string(), definition, "trigger enabled");
+                }
+                JobEventKind::TriggerRemoved { trigger } => {
+                    tracing::info!(job, trigger = trigger.to_string(), "trigger removed");
+                }
+                JobEventKind::JobPaused { by } => tracing::info!(job, by, "job paused"),
+                JobEventKind::JobResumed { by } => tracing::info!(job, by, "job resumed"),
+                _ => {}
+            }
+        }
+    }
+}
