@@ -167,4 +167,13 @@ fn check_job(
             }
         }
     }
+    let locks = engine::write_locks(&project, job.steps.iter().map(|step| step.args.as_slice()));
+    if let Some(note) = locks.note {
+        findings.warning(&format!("job `{}`: {note}", job.name));
+    }
+    for sensor in job.automated.sensors.iter().filter(|s| matches!(s, config::Sensor::Source { .. })) {
+        if !opened.project.assets.iter().any(|asset| sensor.is_of(&asset.unique_id)) {
+            findings.warning(&format!("job `{}`: the project has no {}", job.name, sensor.trigger()));
+        }
+    }
 }

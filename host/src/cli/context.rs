@@ -1,10 +1,12 @@
 //! What most verbs begin with: the configuration, and the project that they are about.
 
+use std::sync::Arc;
+
 use super::{Common, Failure, printer};
 use crate::{
     config::{self, Config, Project, locate},
     engine,
-    model::{Run, nearest},
+    model::{Run, RunState, nearest},
     project::{self, Call, Opened},
     store::Reader,
 };
@@ -12,14 +14,25 @@ use crate::{
 /// The configuration of this call.
 pub struct Context {
     /// What the operator wrote.
-    pub config: Config,
+    pub config: Arc<Config>,
 }
 
 impl Context {
     /// Finds and reads the configuration.
     pub fn load(common: &Common) -> Result<Self, Failure> {
         let file = locate(common.config.as_deref())?;
-        Ok(Self { config: Config::load(&file, common.state_dir.as_deref())? })
+        Ok(Self { config: Arc::new(Config::load(&file, common.state_dir.as_deref())?) })
+    }
+
+    /// The same for a verb that needs to know no more than where the state is: a mistake in the file must not hide what is
+    /// there, nor a host that goes on with what the file was.
+    pub fn of_state(common: &Common) -> Result<Self, Failure> {
+        let file = locate(common.config.as_deref())?;
+        let state_dir = common.state_dir.as_deref();
+        let config = Config::load(&file, state_dir).or_else(|e| {
+            Config::of_state(&file, state_dir).inspect(|_| printer::warning(&e.to_string())).ok_or(e)
+        })?;
+        Ok(Self { config: Arc::new(config) })
     }
 
     /// The project with a name, or the only one.
@@ -61,8 +74,9 @@ impl Context {
     pub fn note_orphan(&self, run: &Run) {
         if !run.state.is_finished() && !engine::is_hosted(&self.config.state_dir) {
             let id = run.id;
+            let goes_on = if run.state == RunState::Queued { "it waits" } else { "dbt goes on without one" };
             printer::note(format!(
-                "run {id} has no host: dbt goes on without one, and the next `tidegate run` takes it up"
+                "run {id} has no host: {goes_on}, and the next `tidegate serve` or `tidegate run` takes it up"
             ));
         }
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::{
     config::ConfigError,
-    engine::{HostError, Refusal},
+    engine::{ClientError, HostError, Refusal},
     model::RunState,
     project::OpenError,
     store::StoreError,
@@ -99,6 +99,12 @@ impl From<StoreError> for Failure {
 impl From<OpenError> for Failure {
     fn from(e: OpenError) -> Self {
         Self::new(e.to_string()).with_hint(e.hint())
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(e: ClientError) -> Self {
+        Self::new(e.to_string()).with_hint(e.hint().map(str::to_owned))
     }
 }
 

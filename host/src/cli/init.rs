@@ -101,7 +101,7 @@ dir = {dir}
 # One job. Its steps are dbt commands as one types them; a step that fails ends the run.
 [jobs.build]
 description = \"Everything: seeds, snapshots, models and tests.\"
-# schedule = \"0 6 * * *\"   # nothing fires it yet: `tidegate serve` will
+schedule = \"0 6 * * *\"   # every day at 06:00 UTC, while `tidegate serve` runs
 steps = [\"dbt build\"]
 ",
         dir = quoted(&dir),

@@ -18,6 +18,9 @@ struct JobJson<'a> {
     project: &'a str,
     description: Option<&'a str>,
     schedule: &'a [String],
+    time_zone: &'a str,
+    after: Vec<&'a str>,
+    sensors: Vec<String>,
     steps: Vec<String>,
 }
 
@@ -32,7 +35,10 @@ impl Jobs {
                 name: &job.name,
                 project: &job.project,
                 description: job.description.as_deref(),
-                schedule: &job.schedules,
+                schedule: &job.automated.expressions,
+                time_zone: &job.automated.zone,
+                after: job.automated.after.iter().map(|after| after.job.as_str()).collect(),
+                sensors: job.automated.sensors.iter().map(|sensor| sensor.trigger().to_string()).collect(),
                 steps: job.steps.iter().map(|s| format!("dbt {}", shell_words(&s.args))).collect(),
             })
             .collect();
@@ -44,7 +50,10 @@ impl Jobs {
             printer::note(format!("{} has no jobs; add one: `[jobs.NAME]`", context.config.file.display()));
         }
         for job in jobs {
-            let when = if job.schedule.is_empty() { "by hand".to_owned() } else { job.schedule.join(", ") };
+            let mut when = job.schedule.to_vec();
+            when.extend(job.after.iter().map(|other| format!("after {other}")));
+            when.extend(job.sensors.iter().map(|sensor| format!("on {sensor}")));
+            let when = if when.is_empty() { "by hand".to_owned() } else { when.join(", ") };
             let project = if context.config.projects.len() > 1 {
                 format!("  ({})", job.project)
             } else {

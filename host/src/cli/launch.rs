@@ -10,38 +10,38 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::json;
 use signal_hook::{consts, iterator::Signals};
 
 use super::{Context, Exit, Failure, printer, progress::Progress, summary};
 use crate::{
-    config,
-    engine::{Handle, Host, Update, join},
+    engine::{Client, ClientError, Ending, Handle, Host, Refusal, Update, join},
     fold,
-    model::{Launch, Run, RunId, RunRequest, StepRequest},
-    store::Retention,
+    model::{Launch, Run, RunId, RunRequest},
 };
 
-/// The request for some steps of a project.
-pub fn request(
-    context: &Context,
-    project: &config::Project,
-    job: Option<&config::Job>,
-    steps: Vec<StepRequest>,
-) -> RunRequest {
-    RunRequest {
-        key: format!("cli-{}-{}", std::process::id(), jiff::Timestamp::now().as_nanosecond()),
-        project: project.name.clone(),
-        job: job.map(|job| job.name.clone()),
-        steps,
-        empty_fails: job.is_some_and(|job| job.empty == config::EmptyPolicy::Fail),
-        launch: Launch {
-            user: user(),
-            via: "cli".to_owned(),
-            command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
-        },
-        config_file: context.config.file.clone(),
-        configuration: json!({ "project": project.record(), "job": job.map(config::Job::record) }),
+/// Who asks, on this command line.
+pub fn launched() -> Launch {
+    Launch {
+        user: user(),
+        via: "cli".to_owned(),
+        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        reason: None,
+    }
+}
+
+/// How a request is told from the same one, made again.
+#[derive(Debug, clap::Args)]
+pub struct Once {
+    /// Run this once: asked again with the same key, whatever became of the first call, it is the same run
+    #[arg(long, value_name = "KEY", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    request_key: Option<String>,
+}
+
+impl Once {
+    /// The key; without one, one that no other request has.
+    pub fn key(self) -> String {
+        let fresh = || format!("cli-{}-{}", std::process::id(), jiff::Timestamp::now().as_nanosecond());
+        self.request_key.unwrap_or_else(fresh)
     }
 }
 
@@ -57,6 +57,7 @@ pub fn user() -> String {
 /// What is wanted of the host.
 enum Want {
     Run(Box<RunRequest>),
+    Resume(RunId),
     Listen(RunId),
 }
 
@@ -68,38 +69,94 @@ struct Connection {
     news: mpsc::Receiver<Update>,
 }
 
-/// Becomes the host or its client, and says what is wanted.
-fn connect(context: &Context, want: Want, interrupts: &Interrupts) -> Result<Connection, Failure> {
-    let retention = context.config.retention;
-    match join(&context.config.state_dir, Retention { days: retention.days, runs: retention.runs })? {
-        Handle::Host(host) => {
-            let run = match want {
-                Want::Run(request) => host.request(*request)?,
-                Want::Listen(run) => run,
-            };
-            let (news, cancel) = (host.listen(run), host.canceller());
-            interrupts.cancel_by(move || cancel(run, user()));
-            Ok(Connection { host: Some(host), run, news })
+/// Becomes the host or its client, and says what is wanted. A host may leave between hearing that someone is there and
+/// hearing what for: then the next one is asked. Under one key that is one run.
+fn connect(context: &Context, want: &Want, interrupts: &Interrupts) -> Result<Connection, Failure> {
+    for _ in 0..TRIES {
+        match join(Arc::clone(&context.config))? {
+            Handle::Host(host) => match asked(&host, want) {
+                Ok(run) => {
+                    let (news, cancel) = (host.listen(run), host.canceller());
+                    interrupts.cancel_by(move || cancel(run, user()));
+                    return Ok(Connection { host: Some(host), run, news });
+                }
+                Err(refusal) => {
+                    // A host that is taken over refuses a moment before it has ended.
+                    thread::sleep(Duration::from_millis(20));
+                    if !host.is_finished() {
+                        return Err(refusal.into());
+                    }
+                }
+            },
+            Handle::Client(client) => {
+                let cancel = client.canceller();
+                match asked_of(client, want, context) {
+                    Ok((run, news)) => {
+                        interrupts.cancel_by(move || cancel(run, user()));
+                        return Ok(Connection { host: None, run, news });
+                    }
+                    Err(ClientError::Broken(_)) => {}
+                    Err(e) => return Err(e.into()),
+                }
+            }
         }
-        Handle::Client(client) => {
-            let cancel = client.canceller();
-            let (run, news) = match want {
-                Want::Run(request) => client.request(*request)?,
-                Want::Listen(run) => client.listen(run)?,
-            };
-            interrupts.cancel_by(move || cancel(run, user()));
-            Ok(Connection { host: None, run, news })
-        }
+        thread::sleep(Duration::from_millis(250));
+    }
+    Err(ClientError::NoAnswer(context.config.state_dir.clone()).into())
+}
+
+fn asked(host: &Host, want: &Want) -> Result<RunId, Refusal> {
+    match want {
+        Want::Run(request) => host.request((**request).clone()),
+        Want::Resume(run) => host.resume(*run, launched()),
+        Want::Listen(run) => Ok(*run),
     }
 }
 
+fn asked_of(
+    client: Client,
+    want: &Want,
+    context: &Context,
+) -> Result<(RunId, mpsc::Receiver<Update>), ClientError> {
+    match want {
+        Want::Run(request) => client.request((**request).clone()),
+        Want::Resume(run) => {
+            let run = client.resume(*run, launched())?;
+            Client::connect(&context.config.state_dir)?.listen(run)
+        }
+        Want::Listen(run) => client.listen(*run),
+    }
+}
+
+/// How often a host that is just going away is left for the next one.
+const TRIES: u32 = 20;
+
 /// Asks for a run and follows it to its end.
 pub fn launch(context: &Context, request: RunRequest) -> Result<Exit, Failure> {
+    follow_to_the_end(context, Want::Run(Box::new(request)))
+}
+
+/// Asks for a run, and leaves it to the host.
+pub fn leave(context: &Context, request: RunRequest) -> Result<Exit, Failure> {
+    let state_dir = &context.config.state_dir;
+    let client = Client::connect(state_dir).map_err(|_| {
+        Failure::new(format!("no tidegate runs for {}, to which the run could be left", state_dir.display()))
+            .hint("start `tidegate serve`, or run it without `--detach`")
+    })?;
+    printer::line(client.leave_request(request)?.to_string());
+    Ok(Exit::Done)
+}
+
+/// Asks for what is left to do of a run, and follows that to its end.
+pub fn resume(context: &Context, run: RunId) -> Result<Exit, Failure> {
+    follow_to_the_end(context, Want::Resume(run))
+}
+
+fn follow_to_the_end(context: &Context, want: Want) -> Result<Exit, Failure> {
     // From here on Ctrl-C cancels the run: it must not end this process before the run's end is on record.
     let interrupts = Interrupts::listen()?;
-    let empty_fails = request.empty_fails;
     let mut progress = Progress::new();
-    let mut connection = connect(context, Want::Run(Box::new(request)), &interrupts)?;
+    let mut connection = connect(context, &want, &interrupts)?;
     let run = loop {
         if let Some(run) = follow(&connection, &mut progress)? {
             break run;
@@ -107,8 +164,12 @@ pub fn launch(context: &Context, request: RunRequest) -> Result<Exit, Failure> {
         // The host went away in the middle. dbt goes on without it, and whoever is left takes the run up.
         progress.notice("the host went away; taking the run up again");
         let run = connection.run;
+        if connection.host.take().is_some() {
+            // Someone else took over: they come first.
+            thread::sleep(Duration::from_millis(500));
+        }
         drop(connection);
-        connection = connect(context, Want::Listen(run), &interrupts)?;
+        connection = connect(context, &Want::Listen(run), &interrupts)?;
     };
     progress.finish();
     summary::print(&run, progress.names());
@@ -116,7 +177,7 @@ pub fn launch(context: &Context, request: RunRequest) -> Result<Exit, Failure> {
         interrupts.leave();
         finish(host)?;
     }
-    Ok(Exit::of_run(run.state, empty_fails))
+    Ok(Exit::of_run(run.state, run.request.empty_fails))
 }
 
 /// Follows a run to its end; none where the host went away before.
@@ -148,7 +209,7 @@ fn follow(connection: &Connection, progress: &mut Progress) -> Result<Option<Run
 
 /// Ends the host when the runs that others have asked for have ended too.
 fn finish(host: Host) -> Result<(), Failure> {
-    host.stop();
+    host.end(Ending::Idle);
     let begun = Instant::now();
     let mut told = false;
     while !host.is_finished() {

@@ -20,7 +20,10 @@ mod progress;
 mod run;
 mod runs;
 mod runs_show;
+mod schedules;
 mod selection;
+mod serve;
+mod status;
 mod summary;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -70,6 +73,14 @@ enum Verb {
     Runs(runs::Runs),
     /// Show what dbt said in a run
     Logs(logs::Logs),
+    /// Run the host as a service: fire schedules and other triggers, do what clients ask for
+    Serve(serve::Serve),
+    /// Show what starts jobs by itself, and when next; preview, pause or resume it
+    Schedules(schedules::Schedules),
+    /// Show how the host is
+    Status(status::ShowStatus),
+    /// Have the host read its configuration again
+    Reload(status::Reload),
     /// Make, test and inspect plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -118,8 +129,13 @@ fn run(common: Common, verb: Verb) -> Result<Exit, Failure> {
         Verb::Assets(assets) => assets.run(&context()?),
         Verb::Run(job) => job.run(&context()?),
         Verb::Materialize(selection) => selection.run(&context()?),
-        Verb::Runs(runs) => runs.run(&context()?),
-        Verb::Logs(logs) => logs.run(&context()?),
+        Verb::Runs(runs) if runs.needs_jobs() => runs.run(&context()?),
+        Verb::Runs(runs) => runs.run(&Context::of_state(&common)?),
+        Verb::Logs(logs) => logs.run(&Context::of_state(&common)?),
+        Verb::Serve(serve) => serve.run(&common),
+        Verb::Schedules(schedules) => schedules.run(&context()?),
+        Verb::Status(status) => status.run(&Context::of_state(&common)?),
+        Verb::Reload(reload) => reload.run(&Context::of_state(&common)?),
         Verb::Plugin(command) => {
             // A plugin that fails its cases has failed; one that is none could not even be asked.
             let unfit = if matches!(command, plugin::PluginCommand::Inspect(_)) {

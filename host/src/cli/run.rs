@@ -2,11 +2,12 @@
 
 use super::{
     Context, Exit, Failure,
-    launch::{launch, request},
+    launch::{Once, launch, launched, leave},
     selection,
 };
 use crate::{
     dbt,
+    engine::request::{of_job, of_steps},
     model::{StepRequest, nearest},
 };
 
@@ -15,6 +16,14 @@ use crate::{
 pub struct RunJob {
     /// The job's name
     job: String,
+    /// Where the run stands in the queue: higher goes first [default: the job's `priority`]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    priority: Option<i32>,
+    /// Leave it to the host that serves, and print the run's number
+    #[arg(long, short)]
+    detach: bool,
+    #[command(flatten)]
+    once: Once,
 }
 
 impl RunJob {
@@ -29,9 +38,10 @@ impl RunJob {
                 None => failure.hint("`tidegate jobs` lists them"),
             }
         })?;
-        let project = context.project(Some(&job.project))?;
-        let steps = job.steps.iter().map(|step| StepRequest { args: step.args.clone() }).collect();
-        launch(context, request(context, project, Some(job), steps))
+        let mut request = of_job(&context.config, job, launched(), self.once.key())
+            .ok_or_else(|| Failure::new(format!("there is no project `{}`", job.project)))?;
+        request.limits.priority = self.priority.unwrap_or(request.limits.priority);
+        if self.detach { leave(context, request) } else { launch(context, request) }
     }
 }
 
@@ -50,6 +60,8 @@ pub struct Materialize {
     /// The project, where there are several
     #[arg(long, value_name = "NAME")]
     project: Option<String>,
+    #[command(flatten)]
+    once: Once,
 }
 
 impl Materialize {
@@ -66,6 +78,9 @@ impl Materialize {
             args.push("--full-refresh".to_owned());
         }
         dbt::check_arguments(&args).map_err(|r| Failure::new(r.message).with_hint(r.hint))?;
-        launch(context, request(context, project, None, vec![StepRequest { args }]))
+        launch(
+            context,
+            of_steps(&context.config, project, vec![StepRequest { args }], launched(), self.once.key()),
+        )
     }
 }

@@ -1,6 +1,6 @@
-//! `tidegate runs`: list, show, cancel.
+//! `tidegate runs`: list, show, cancel, resume.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,12 +12,12 @@ use super::{
 };
 use crate::{
     dbt::plain,
-    engine::Client,
-    model::{RunId, RunState},
+    engine::{Ending, Handle, Update, is_hosted, join},
+    model::{Run, RunId, RunState},
     store::{RunFilter, RunSummary},
 };
 
-/// Lists the runs, shows one, or cancels one.
+/// Lists the runs; shows, cancels or resumes one.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Runs {
@@ -33,6 +33,12 @@ enum RunsVerb {
     Show(runs_show::Show),
     /// Stop a run: dbt gets time to cancel its queries
     Cancel {
+        /// The run's number
+        #[arg(value_parser = RunId::from_str)]
+        id: RunId,
+    },
+    /// Run what is left to do of a run that failed, was cancelled or was interrupted
+    Resume {
         /// The run's number
         #[arg(value_parser = RunId::from_str)]
         id: RunId,
@@ -77,11 +83,17 @@ struct RunJson<'a> {
 }
 
 impl Runs {
+    /// Whether it may run something, and has to know the configuration then.
+    pub fn needs_jobs(&self) -> bool {
+        matches!(self.verb, Some(RunsVerb::Resume { .. }))
+    }
+
     /// Lists, shows or cancels.
     pub fn run(self, context: &Context) -> Result<Exit, Failure> {
         match self.verb {
             Some(RunsVerb::Show(show)) => show.run(context),
             Some(RunsVerb::Cancel { id }) => cancel(context, id),
+            Some(RunsVerb::Resume { id }) => launch::resume(context, id),
             None => self.list.run(context),
         }
     }
@@ -139,8 +151,19 @@ fn row(summary: &RunSummary) -> Vec<String> {
         printer::time(run.requested_at),
         took.map(|t| printer::seconds(t.as_secs_f64())).unwrap_or_default(),
         counts.join(", "),
-        plain(&run.request.launch.user),
+        by(run),
     ]
+}
+
+/// Who asked for a run, or what.
+fn by(run: &Run) -> String {
+    let launch = &run.request.launch;
+    match (launch.via.as_str(), run.request.resumes) {
+        ("resume", Some(parent)) => format!("resume of {parent}"),
+        ("cli", Some(parent)) => format!("{}, resuming {parent}", plain(&launch.user)),
+        ("cli", None) => plain(&launch.user),
+        (via, _) => plain(via),
+    }
 }
 
 fn cancel(context: &Context, id: RunId) -> Result<Exit, Failure> {
@@ -148,12 +171,36 @@ fn cancel(context: &Context, id: RunId) -> Result<Exit, Failure> {
     if run.state.is_finished() {
         return Err(Failure::new(format!("run {id} has ended already: {}", run.state)));
     }
-    let client = Client::connect(&context.config.state_dir).map_err(|_| {
-        Failure::new(format!("run {id} is {}, but no host is there to stop it", run.state))
-            .hint("any `tidegate run` takes it up again and can then be told to stop it")
-    })?;
-    client.cancel(id, launch::user())?;
-    printer::note(format!("run {id} is being cancelled"));
+    if context.config.projects.is_empty() && !is_hosted(&context.config.state_dir) {
+        // Whoever takes runs up has to know their projects: by a file with mistakes others would be refused.
+        return Err(Failure::new(format!("run {id} has no host, and the configuration has mistakes"))
+            .hint("mend it first, or start `tidegate serve` where it is sound"));
+    }
+    match join(Arc::clone(&context.config))? {
+        Handle::Client(client) => {
+            client.cancel(id, launch::user())?;
+            printer::note(format!("run {id} is being cancelled"));
+        }
+        // Nobody was there: this process takes the run up, stops it, and leaves the others to whoever comes next.
+        Handle::Host(host) => {
+            let news = host.listen(id);
+            host.canceller()(id, launch::user());
+            printer::note(format!("run {id} is being cancelled: dbt gets 25 s to stop its queries"));
+            for update in news {
+                if let Update::Lost { refusal } = update {
+                    return Err(refusal.into());
+                }
+            }
+            host.end(Ending::Now);
+            host.finish()?;
+            let run = context.reader()?.run(id)?;
+            if run.cancelled_by.is_none() && !run.state.is_finished() {
+                let failure = Failure::new(format!("another host took over before run {id} was cancelled"));
+                return Err(failure.hint("ask again"));
+            }
+            printer::note(format!("run {id} {}", run.state));
+        }
+    }
     Ok(Exit::Done)
 }
 

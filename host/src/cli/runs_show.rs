@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     dbt::plain,
-    model::{Attempt, NodeRun, Run, RunId, RunState, shell_words},
+    model::{Attempt, Limits, NodeRun, Run, RunId, RunState, shell_words},
 };
 
 /// Shows one run.
@@ -69,9 +70,14 @@ impl Show {
         let launch = &run.request.launch;
         let by = format!("{} via {} at {}", launch.user, launch.via, printer::time(run.requested_at));
         field("requested by", &by);
+        field("because", launch.reason.as_deref().unwrap_or_default());
+        let parent = run.request.resumes.map(|parent| format!("run {parent}")).unwrap_or_default();
+        field("resumes", &parent);
         field("with", &shell_words(&launch.command));
         field("project", &run.request.project);
         field("configuration", &run.request.config_file.display().to_string());
+        field("locks", &run.locks.join(", "));
+        field("limits", &limits(&run.request.limits));
         field("cancelled by", run.cancelled_by.as_deref().unwrap_or_default());
         for plugin in &run.plugins {
             let digest: String = plugin.digest.chars().take(12).collect();
@@ -161,6 +167,21 @@ impl Show {
             ));
         }
     }
+}
+
+/// The limits that were set.
+fn limits(limits: &Limits) -> String {
+    let span = |name, span: Option<SignedDuration>| span.map(|span| format!("{name} {span:#}"));
+    let rate = limits.start_rate.map(|rate| format!("start rate {} in {:#}", rate.runs, rate.per));
+    let priority = (limits.priority != 0).then(|| format!("priority {}", limits.priority));
+    let set = [
+        priority,
+        span("max. runtime", limits.max_runtime),
+        span("queue timeout", limits.queue_timeout),
+        span("silence timeout", limits.silence_timeout),
+        rate,
+    ];
+    set.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn needs_a_look(node: &NodeRun) -> bool {

@@ -35,6 +35,7 @@ pub fn print(run: &Run, names: &Names) {
     }
     if matches!(run.state, RunState::Failed | RunState::Incomplete | RunState::Interrupted) {
         printer::note(styled(FAINT, format!("  more: tidegate runs show {0}, tidegate logs {0}", run.id)));
+        printer::note(styled(FAINT, format!("  what is left to do: tidegate runs resume {}", run.id)));
     }
 }
 

@@ -1,0 +1,257 @@
+//! `tidegate schedules`: what starts jobs by itself, when next, what was decided, and switching it off and on.
+
+use jiff::{Timestamp, tz::TimeZone};
+use serde::Serialize;
+
+use super::{
+    Context, Exit, Failure,
+    launch::user,
+    printer::{self, FAINT, GOOD, ODD, styled},
+};
+use crate::{
+    config::Job,
+    dbt::plain,
+    engine::{Client, Ending, Handle, join},
+    model::{Automation, RunId, Tick, Trigger, nearest},
+};
+
+/// Shows what starts jobs by itself, and switches it off and on.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Schedules {
+    #[command(subcommand)]
+    verb: Option<SchedulesVerb>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum SchedulesVerb {
+    /// Show the next ticks of a job's schedule
+    Preview {
+        /// The job's name
+        job: String,
+        /// How many
+        #[arg(long, short = 'n', default_value_t = 10)]
+        limit: u32,
+        /// From this time on, such as 2027-03-27T00:00:00Z [default: now]
+        #[arg(long, value_name = "TIME")]
+        from: Option<Timestamp>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what triggers have decided, newest first: what fired, and what was skipped and why
+    Ticks {
+        /// Only of this job
+        job: Option<String>,
+        /// How many
+        #[arg(long, short = 'n', default_value_t = 20)]
+        limit: u32,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let nothing start a job by itself
+    Pause {
+        /// The job's name
+        job: String,
+    },
+    /// Let a paused job be started by itself again, from now on
+    Resume {
+        /// The job's name
+        job: String,
+    },
+}
+
+/// A trigger as JSON.
+#[derive(Serialize)]
+struct TriggerJson<'a> {
+    job: &'a str,
+    trigger: Trigger,
+    definition: &'a str,
+    /// Of a schedule.
+    time_zone: Option<&'a str>,
+    /// Of a schedule.
+    next: Option<Timestamp>,
+    last: Option<&'a Tick>,
+    /// When it started a run last.
+    fired_at: Option<Timestamp>,
+    paused_by: Option<&'a str>,
+}
+
+impl Schedules {
+    /// Lists, previews, pauses or resumes.
+    pub fn run(self, context: &Context) -> Result<Exit, Failure> {
+        match self.verb {
+            None => list(context, self.json),
+            Some(SchedulesVerb::Preview { job, limit, from, json }) => {
+                preview(context, &job, limit, from, json)
+            }
+            Some(SchedulesVerb::Ticks { job, limit, json }) => ticks(context, job.as_deref(), limit, json),
+            Some(SchedulesVerb::Pause { job }) => pause(context, job, true),
+            Some(SchedulesVerb::Resume { job }) => pause(context, job, false),
+        }
+    }
+}
+
+fn job_of<'a>(context: &'a Context, name: &str) -> Result<&'a Job, Failure> {
+    let jobs = &context.config.jobs;
+    jobs.get(name).ok_or_else(|| {
+        let near =
+            nearest(name, jobs.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        Failure::new(format!("there is no job `{name}` in {}", context.config.file.display()))
+            .with_hint(Some(near.unwrap_or_else(|| "`tidegate jobs` lists them".to_owned())))
+    })
+}
+
+/// When a schedule fires next: never while it is paused.
+fn next_of(job: &Job, automation: Option<&Automation>, now: Timestamp) -> Option<Timestamp> {
+    if automation.is_some_and(|a| a.paused.is_some()) {
+        return None;
+    }
+    job.automated.schedule.as_ref()?.next(now)
+}
+
+fn list(context: &Context, json: bool) -> Result<Exit, Failure> {
+    let automations = context.reader()?.automations()?;
+    let now = Timestamp::now();
+    let triggers: Vec<_> = context.config.jobs.values().map(|job| (job, job.automated.triggers())).collect();
+    let mut rows = Vec::new();
+    for (job, triggers) in &triggers {
+        let automation = automations.get(&job.name);
+        for (trigger, definition) in triggers {
+            // What is on record of another definition is another trigger's.
+            let state =
+                automation.and_then(|a| a.triggers.get(trigger)).filter(|s| s.definition == *definition);
+            let scheduled = *trigger == Trigger::Schedule;
+            rows.push(TriggerJson {
+                job: &job.name,
+                trigger: trigger.clone(),
+                definition,
+                time_zone: scheduled.then_some(job.automated.zone.as_str()),
+                next: next_of(job, automation, now).filter(|_| scheduled),
+                last: state.and_then(|state| state.last.as_ref()),
+                fired_at: state.and_then(|state| state.fired_at),
+                paused_by: automation.and_then(|a| a.paused.as_ref()).map(|(by, _)| by.as_str()),
+            });
+        }
+    }
+    if json {
+        printer::json(&rows)?;
+        return Ok(Exit::Done);
+    }
+    if rows.is_empty() {
+        printer::note("no job starts by itself; add a `schedule`, `after` or `sensors` to one");
+        return Ok(Exit::Done);
+    }
+    let header = ["job", "starts", "next", "last"];
+    let mut table = vec![header.map(|h| styled(FAINT, h)).to_vec()];
+    for row in &rows {
+        let starts = match row.trigger {
+            Trigger::Schedule => row.definition.to_owned(),
+            Trigger::After => format!("after {}", row.definition),
+            _ => format!("on {}", row.definition),
+        };
+        let next = match (row.paused_by, row.next) {
+            (Some(by), _) => styled(ODD, format!("paused by {by}")),
+            (None, Some(at)) => printer::time(at),
+            (None, None) => String::new(),
+        };
+        let last = row
+            .last
+            .map(|tick| format!("{}  {}", printer::time(tick.due), decided(tick)))
+            .unwrap_or_default();
+        table.push(vec![row.job.to_owned(), printer::shortened(&plain(&starts), 48), next, last]);
+    }
+    printer::table(&table);
+    if !is_served(context) {
+        printer::note("nothing fires these now: `tidegate serve` is not running here");
+    }
+    Ok(Exit::Done)
+}
+
+fn is_served(context: &Context) -> bool {
+    let status = Client::connect(&context.config.state_dir).ok().and_then(|client| client.status().ok());
+    status.is_some_and(|status| status.automatic)
+}
+
+fn decided(tick: &Tick) -> String {
+    match tick.run {
+        Some(RunId(run)) => styled(GOOD, format!("run {run}")),
+        None => styled(ODD, "skipped"),
+    }
+}
+
+fn preview(
+    context: &Context,
+    name: &str,
+    limit: u32,
+    from: Option<Timestamp>,
+    json: bool,
+) -> Result<Exit, Failure> {
+    let job = job_of(context, name)?;
+    let Some(schedule) = &job.automated.schedule else {
+        return Err(Failure::new(format!("the job `{name}` has no schedule"))
+            .hint("add one: schedule = \"0 6 * * *\""));
+    };
+    let zone = crate::schedule::zone(&job.automated.zone).unwrap_or(TimeZone::UTC);
+    let from = from.unwrap_or_else(Timestamp::now);
+    let ticks: Vec<_> = schedule.upcoming(from).take(limit as usize).collect();
+    if json {
+        printer::json(&ticks)?;
+        return Ok(Exit::Done);
+    }
+    for at in ticks {
+        let local = at.to_zoned(zone.clone()).strftime("%a %Y-%m-%d %H:%M:%S %:z").to_string();
+        printer::line(format!("{local}  {}", styled(FAINT, at)));
+    }
+    Ok(Exit::Done)
+}
+
+fn ticks(context: &Context, job: Option<&str>, limit: u32, json: bool) -> Result<Exit, Failure> {
+    let ticks = context.reader()?.ticks(job, limit)?;
+    if json {
+        printer::json(&ticks)?;
+        return Ok(Exit::Done);
+    }
+    if ticks.is_empty() {
+        if let Some(name) = job {
+            job_of(context, name)?;
+        }
+        printer::note("nothing has been decided yet");
+        return Ok(Exit::Done);
+    }
+    let header = ["due", "job", "trigger", "decision", "reason"];
+    let mut table = vec![header.map(|h| styled(FAINT, h)).to_vec()];
+    for row in &ticks {
+        let trigger = printer::shortened(&plain(&row.trigger.to_string()), 32);
+        let reason = plain(&row.tick.reason);
+        table.push(vec![printer::time(row.tick.due), row.job.clone(), trigger, decided(&row.tick), reason]);
+    }
+    printer::table(&table);
+    Ok(Exit::Done)
+}
+
+fn pause(context: &Context, job: String, paused: bool) -> Result<Exit, Failure> {
+    job_of(context, &job)?;
+    match join(context.config.clone())? {
+        Handle::Client(client) => client.pause(job.clone(), paused, user())?,
+        Handle::Host(host) => {
+            let done = host.pause(job.clone(), paused, user());
+            // What is under way goes on by itself; this is no errand to wait for it.
+            host.end(Ending::Now);
+            host.finish()?;
+            done?;
+        }
+    }
+    printer::note(if paused {
+        format!(
+            "nothing starts the job `{job}` by itself any more; `tidegate schedules resume {job}` lets it"
+        )
+    } else {
+        format!("the job `{job}` is started by itself again, from now on")
+    });
+    Ok(Exit::Done)
+}
