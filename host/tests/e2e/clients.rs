@@ -28,6 +28,17 @@ fn a_run_can_be_cancelled_from_elsewhere() {
 }
 
 #[test]
+fn a_request_that_is_made_twice_is_one_run() {
+    let shop = Sandbox::models(&[("quick", "select 1 as id")]);
+    let first = shop.run(&["run", "build", "--request-key", "monday"]).code(0);
+    let again = shop.run(&["run", "build", "--request-key", "monday"]).code(0);
+    assert!(first.out.contains("run 1 of build succeeded"), "{}", first.out);
+    assert_eq!(first.out, again.out);
+    shop.run(&["runs", "show", "2"]).code(2);
+    shop.run(&["run", "build", "--request-key", ""]).code(2);
+}
+
+#[test]
 fn logs_follow_a_run_to_its_end() {
     let shop = Sandbox::models(&[("slow", SLOW)]);
     let first = shop.start(&["run", "build"]);

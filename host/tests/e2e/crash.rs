@@ -1,12 +1,6 @@
 //! What survives: the host's death, a cancelled run, a killed dbt.
 
-use std::process::Command;
-
-use crate::support::{SLOW, Sandbox};
-
-fn signal(pid: u32, signal: &str) {
-    assert!(Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success());
-}
+use crate::support::{SLOW, Sandbox, signal};
 
 #[test]
 fn kill_9_of_the_host_loses_no_line() {

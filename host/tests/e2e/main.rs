@@ -6,7 +6,13 @@
 
 mod bad_input;
 mod clients;
+mod container;
 mod crash;
+mod locks;
 mod main_job;
+mod resume;
+mod service;
 mod support;
+mod triggers;
+mod upgrade;
 mod verbs;

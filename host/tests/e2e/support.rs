@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -79,7 +80,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// A project of a few models, by name and SQL, with a job `build`.
+    /// A project of a few models, by name and SQL, with an operation `noop` that takes dbt the least time, and a job `build`.
     pub fn models(models: &[(&str, &str)]) -> Self {
         let sandbox = Self::new();
         sandbox.write("dbt_project.yml", "name: tiny\nversion: '1.0'\nprofile: tiny\n");
@@ -87,6 +88,7 @@ impl Sandbox {
             "profiles.yml",
             "tiny: {target: dev, outputs: {dev: {type: duckdb, path: tiny.duckdb, threads: 2}}}\n",
         );
+        sandbox.write("macros/noop.sql", "{% macro noop() %}{% endmacro %}");
         for (name, sql) in models {
             sandbox.write(&format!("models/{name}.sql"), sql);
         }
@@ -113,7 +115,12 @@ impl Sandbox {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_tidegate")), args)
+    }
+
+    /// The same with another binary.
+    pub fn command_of(&self, binary: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(binary);
         command
             .args(args)
             .current_dir(self.dir.path())
@@ -121,6 +128,7 @@ impl Sandbox {
             .env("TZ", "UTC")
             .env_remove("TIDEGATE_STATE_DIR")
             .env_remove("TIDEGATE_CONFIG")
+            .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null());
         command
     }
@@ -137,6 +145,80 @@ impl Sandbox {
     /// What a started command has said in the end.
     pub fn end(&self, child: Child) -> Said {
         Said::of(child.wait_with_output().unwrap())
+    }
+
+    /// Starts a service, and waits until it answers.
+    pub fn serve(&self, args: &[&str]) -> Service {
+        self.serve_by(self.command(&[&["serve"], args].concat()))
+    }
+
+    /// The same by a command of one's own, which has to become the service itself.
+    pub fn serve_by(&self, mut command: Command) -> Service {
+        let log = self.file(&format!("serve-{}.log", Timestamp::now().as_nanosecond()));
+        let file = fs::File::create(&log).unwrap();
+        let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        let mut service = Service { child, log, ended: None };
+        self.wait_for("the service", || {
+            assert_eq!(service.poll(), None, "the service has ended:\n{}", service.log());
+            self.status().is_some_and(|status| status["pid"] == service.pid())
+        });
+        service
+    }
+
+    /// What the host says of itself; nothing where there is none.
+    pub fn status(&self) -> Option<Value> {
+        let said = self.run(&["status", "--json"]);
+        (said.code == Some(0)).then(|| said.json())
+    }
+
+    /// All runs, the oldest first.
+    pub fn runs(&self) -> Vec<Value> {
+        let said = self.run(&["runs", "--json", "-n", "1000"]);
+        // Before the first host there is no database.
+        let mut runs =
+            if said.code == Some(0) { said.json().as_array().unwrap().clone() } else { Vec::new() };
+        runs.reverse();
+        runs
+    }
+
+    /// The runs of a job, the oldest first.
+    pub fn runs_of(&self, job: &str) -> Vec<Value> {
+        self.runs().into_iter().filter(|run| run["job"] == job).collect()
+    }
+
+    /// Waits until a run has a state.
+    #[track_caller]
+    pub fn wait_for_run(&self, run: u64, state: &str) {
+        self.wait_for(&format!("run {run} {state}"), || {
+            self.runs().iter().any(|r| r["id"] == run && r["state"] == state)
+        });
+    }
+
+    /// Waits until a job has so many runs that have ended.
+    #[track_caller]
+    pub fn wait_for_ends(&self, job: &str, count: usize) -> Vec<Value> {
+        self.wait_for(&format!("{count} ends of {job}"), || {
+            self.runs_of(job).iter().filter(|run| !run["finished_at"].is_null()).count() >= count
+        });
+        self.runs_of(job)
+    }
+
+    /// A process of an attempt: `attempt` or `dbt`.
+    pub fn process(&self, attempt: &str, which: &str) -> u32 {
+        let processes = self.read(&format!(".tidegate/runs/{attempt}/processes.json"));
+        let processes: Value = serde_json::from_str(&processes).unwrap();
+        u32::try_from(processes[which]["pid"].as_u64().unwrap()).unwrap()
+    }
+
+    /// Waits until it is known what the first attempt of a run is to do: without that, all of it is done again.
+    #[track_caller]
+    pub fn wait_for_plan(&self, run: u64) {
+        self.wait_for("the plan", || !self.show(run)["steps"][0]["attempts"][0]["planned"].is_null());
+    }
+
+    /// The nodes that an attempt began, or knew of before it was stopped.
+    pub fn nodes(&self, run: u64) -> Vec<String> {
+        self.states(run).into_keys().collect()
     }
 
     /// A run as `runs show --json` tells it.
@@ -164,7 +246,7 @@ impl Sandbox {
     pub fn wait_for(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let begun = Instant::now();
         while !holds() {
-            assert!(begun.elapsed() < Duration::from_secs(120), "waited in vain for: {what}");
+            assert!(begun.elapsed() < WAIT, "waited in vain for: {what}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -186,6 +268,146 @@ impl Sandbox {
         });
     }
 }
+
+/// What a test leaves running is ended, and the test has failed.
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let begun = Instant::now();
+        let left = loop {
+            let left = processes_of(self.dir.path());
+            // What finds out a plan may end a little later than the run that it was for.
+            if left.is_empty() || begun.elapsed() > Duration::from_secs(20) || std::thread::panicking() {
+                break left;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        };
+        for (pid, command) in &left {
+            eprintln!("left behind: {pid} {command}");
+            let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+        }
+        assert!(left.is_empty() || std::thread::panicking(), "processes were left behind");
+    }
+}
+
+/// The processes that were started in a folder, or for it.
+fn processes_of(folder: &Path) -> Vec<(u32, String)> {
+    let own = folder.to_str().unwrap().as_bytes();
+    let has = |bytes: &[u8]| bytes.windows(own.len()).any(|window| window == own);
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| *pid != std::process::id())
+        .filter_map(|pid| {
+            let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            let command = read("cmdline");
+            let there = fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
+            (there || has(&command) || has(&read("environ")))
+                .then(|| (pid, String::from_utf8_lossy(&command).replace('\0', " ")))
+        })
+        .filter(|(_, command)| !command.is_empty())
+        .collect()
+}
+
+/// A host that stays, until it is ended or no longer needed.
+pub struct Service {
+    child: Child,
+    log: PathBuf,
+    ended: Option<Option<i32>>,
+}
+
+impl Service {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has said so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until it says something.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) {
+        let begun = Instant::now();
+        while !self.log().contains(text) {
+            assert!(begun.elapsed() < WAIT, "`{text}` is not in the log:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
+    /// Its exit code, where it has ended.
+    fn poll(&mut self) -> Option<Option<i32>> {
+        if self.ended.is_none() {
+            self.ended = self.child.try_wait().unwrap().map(|status| status.code());
+        }
+        self.ended
+    }
+
+    /// Waits for its end; the exit code is none where a signal ended it.
+    #[track_caller]
+    pub fn end(&mut self) -> Option<i32> {
+        let begun = Instant::now();
+        loop {
+            if let Some(code) = self.poll() {
+                return code;
+            }
+            assert!(begun.elapsed() < WAIT, "the service does not end:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if self.poll().is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- log of the service {}\n{}", self.pid(), self.log());
+        }
+    }
+}
+
+pub fn signal(pid: u32, name: &str) {
+    assert!(Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success());
+}
+
+pub fn is_there(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// From the start of a run's first attempt to the end of its last one.
+pub fn span(run: &Value) -> (Timestamp, Timestamp) {
+    let attempts =
+        run["steps"].as_array().unwrap().iter().flat_map(|step| step["attempts"].as_array().unwrap());
+    let attempts: Vec<_> = attempts.collect();
+    let at = |value: &Value| text(value).parse::<Timestamp>().unwrap();
+    (at(&attempts[0]["started_at"]), at(&attempts.last().unwrap()["exit"]["at"]))
+}
+
+pub fn overlap(a: (Timestamp, Timestamp), b: (Timestamp, Timestamp)) -> bool {
+    a.0 < b.1 && b.0 < a.1
+}
+
+/// A model that keeps DuckDB busy for so many times a few milliseconds, and can be interrupted.
+pub fn slow(times: u32) -> String {
+    format!(
+        "{{{{ config(materialized='table') }}}} \
+         select count(*) as n, sum(a.i * b.i) as s from range(200000) a(i), range({times}) b(i)"
+    )
+}
+
+/// A manifest without nodes, for a project that is there to keep dbt busy: nothing has to be parsed for it.
+pub const NO_NODES: &str = r#"{"metadata": {
+    "dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v12.json",
+    "dbt_version": "1.11.0", "adapter_type": "duckdb"}, "nodes": {}, "sources": {}}"#;
+
+/// Nothing takes as long, on however busy a machine.
+const WAIT: Duration = Duration::from_secs(120);
 
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("not a text: {value}")).to_owned()

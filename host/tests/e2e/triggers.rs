@@ -1,0 +1,177 @@
+//! What starts jobs by itself: schedules, the ends of other runs, files, and sources.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::support::{Sandbox, dbt_bin, slow, text};
+
+fn python(shop: &Sandbox, script: &str) {
+    let status =
+        Command::new(dbt_bin().join("python")).args(["-c", script]).current_dir(shop.dir.path()).status();
+    assert!(status.unwrap().success());
+}
+
+fn reason(run: &Value, shop: &Sandbox) -> String {
+    text(&shop.show(run["id"].as_u64().unwrap())["request"]["launch"]["reason"])
+}
+
+fn let_pass(seconds: u64) {
+    std::thread::sleep(Duration::from_secs(seconds));
+}
+
+#[test]
+fn files_chains_and_schedules_start_jobs() {
+    let shop = Sandbox::models(&[("quick", "select 1 as id")]);
+    shop.write(
+        "tidegate.toml",
+        r#"
+[projects.tiny]
+manifest = "none.json"
+[jobs.load]
+sensors = [{ files = "inbox/*.csv" }]
+steps = ["dbt run-operation noop"]
+[jobs.follow]
+after = [{ job = "load" }]
+steps = ["dbt run-operation noop"]
+[jobs.moan]
+after = [{ job = "load", on = ["failed"] }]
+steps = ["dbt run-operation noop"]
+[jobs.minutely]
+schedule = "* * * * *"
+time_zone = "Europe/Berlin"
+steps = ["dbt run-operation noop"]
+"#,
+    );
+    shop.write("none.json", crate::support::NO_NODES);
+    shop.write("inbox/old.csv", "what is there already is nothing new");
+    let service = shop.serve(&[]);
+    let begun = Instant::now();
+    service.wait_for("trigger enabled job=load");
+    let_pass(1);
+
+    // A file that grows for some seconds is one arrival.
+    let mut growing = OpenOptions::new().create(true).append(true).open(shop.file("inbox/new.csv")).unwrap();
+    for _ in 0..26 {
+        growing.write_all(&[b'x'; 1000]).unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        assert_eq!(shop.runs_of("load").len(), 0, "it still grows");
+    }
+    let loads = shop.wait_for_ends("load", 1);
+    let why = reason(&loads[0], &shop);
+    assert!(why.starts_with("new or changed: ") && why.ends_with("inbox/new.csv"), "{why}");
+    let follows = shop.wait_for_ends("follow", 1);
+    assert_eq!(reason(&follows[0], &shop), format!("run {} of load succeeded", loads[0]["id"]));
+
+    // A file that goes is no arrival; one that changes is.
+    fs::remove_file(shop.file("inbox/new.csv")).unwrap();
+    let_pass(12);
+    shop.write("inbox/old.csv", "changed");
+    let loads = shop.wait_for_ends("load", 2);
+    assert!(reason(&loads[1], &shop).ends_with("inbox/old.csv"));
+    shop.wait_for_ends("follow", 2);
+
+    // Nothing starts a paused job, and what came meanwhile is not made up for.
+    shop.run(&["schedules", "pause", "load"]).code(0).err_has("schedules resume load");
+    shop.write("inbox/while-paused.csv", "x");
+    let_pass(14);
+    shop.run(&["schedules", "resume", "load"]).code(0);
+    let_pass(3);
+    assert_eq!(shop.runs_of("load").len(), 2);
+    shop.write("inbox/afterwards.csv", "x");
+    let loads = shop.wait_for_ends("load", 3);
+    assert!(reason(&loads[2], &shop).ends_with("inbox/afterwards.csv"));
+
+    // A real tick of a real clock.
+    shop.wait_for("a tick", || !shop.runs_of("minutely").is_empty());
+    let tick = &shop.run(&["schedules", "ticks", "minutely", "--json"]).code(0).json()[0];
+    assert!(text(&tick["due"]).ends_with(":00Z"), "{tick}");
+    assert_eq!(tick["reason"], "tick of * * * * *");
+    shop.run(&["schedules", "ticks"]).code(0).out_has("files:").out_has("after").out_has("schedule");
+    assert!(shop.runs_of("moan").is_empty(), "{:?}", begun.elapsed());
+    shop.wait_for_ends("follow", 3);
+}
+
+#[test]
+fn newer_rows_of_a_source_start_a_job_and_overlaps_are_decided_upon() {
+    let shop = Sandbox::models(&[("quick", "select 1 as id"), ("slow", &slow(15_000))]);
+    shop.write(
+        "profiles.yml",
+        "tiny: {target: dev, outputs: {
+            dev: {type: duckdb, path: tiny.duckdb}, memory: {type: duckdb, path: ':memory:'}}}\n",
+    );
+    shop.write(
+        "models/sources.yml",
+        "sources:
+  - name: raw
+    schema: main
+    loaded_at_field: loaded_at
+    freshness: {warn_after: {count: 1000, period: day}}
+    tables: [{name: orders}, {name: others}]
+",
+    );
+    shop.write(
+        "tidegate.toml",
+        r#"
+[projects.tiny]
+[jobs.look]
+steps = ["dbt source freshness"]
+[jobs.orders]
+sensors = [{ source = "raw.orders" }]
+steps = ["dbt run --select quick"]
+[jobs.others]
+sensors = [{ source = "raw.others" }]
+steps = ["dbt run --select quick"]
+[jobs.first]
+target = "memory"
+steps = ["dbt run-operation noop"]
+[jobs.skips]
+after = [{ job = "first" }]
+overlap = "skip"
+steps = ["dbt run --select slow"]
+[jobs.replaces]
+after = [{ job = "first" }]
+overlap = "cancel-previous"
+steps = ["dbt run --select quick"]
+"#,
+    );
+    python(
+        &shop,
+        "import duckdb; c = duckdb.connect('tiny.duckdb')
+for t in ('orders', 'others'): c.execute(f\"create table {t} as select timestamp '2026-01-01' as loaded_at\")",
+    );
+    let service = shop.serve(&[]);
+    shop.run(&["run", "look"]).code(0);
+    python(
+        &shop,
+        "import duckdb; duckdb.connect('tiny.duckdb').execute(\"insert into orders values ('2026-01-02')\")",
+    );
+    shop.run(&["run", "look"]).code(0);
+    let orders = shop.wait_for_ends("orders", 1);
+    assert_eq!(orders[0]["state"], "succeeded");
+    let why = reason(&orders[0], &shop);
+    assert!(why.contains("source.tiny.raw.orders has rows up to 2026-01-02"), "{why}");
+    // Seen once is seen.
+    shop.run(&["run", "look"]).code(0);
+    assert_eq!(shop.runs_of("orders").len(), 1);
+    assert!(shop.runs_of("others").is_empty(), "its data is the same");
+
+    // The second end of `first`, which writes nowhere, finds a run of each follower: one at work, and one behind it.
+    shop.run(&["run", "first"]).code(0);
+    shop.wait_for("the followers", || {
+        !shop.runs_of("skips").is_empty() && !shop.runs_of("replaces").is_empty()
+    });
+    shop.run(&["run", "first"]).code(0);
+    let replaces = shop.wait_for_ends("replaces", 2);
+    assert_eq!((&replaces[0]["state"], &replaces[1]["state"]), (&"cancelled".into(), &"succeeded".into()));
+    assert_eq!(shop.runs_of("skips").len(), 1);
+    let tick = &shop.run(&["schedules", "ticks", "skips", "--json"]).code(0).json()[0];
+    assert!(text(&tick["reason"]).contains("of the job has not ended yet"), "{tick}");
+    service.wait_for("tick skipped");
+    shop.wait_for_ends("skips", 1);
+}
