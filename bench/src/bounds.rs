@@ -23,6 +23,32 @@ pub const TRANSLATED_PEAK: Bound = Bound { name: "peak memory of loading and tra
 /// What translating 5,000 models adds to loading them, in seconds.
 pub const TRANSLATION: Bound =
     Bound { name: "translating them", suffix: " more", limit: 0.1, unit: Unit::Milliseconds };
+/// How late a tick may be where 1,000 schedules fire at one moment, in seconds until its run is on disk.
+pub const TICKS_AT_ONCE: Bound = Bound {
+    name: "ticks of 1,000 schedules at one moment",
+    suffix: " late",
+    limit: 0.1,
+    unit: Unit::Milliseconds,
+};
+/// The same where a fifth of them fires.
+pub const TICKS_SPREAD: Bound =
+    Bound { name: "ticks of 1,000 schedules, a fifth each minute", ..TICKS_AT_ONCE };
+/// What accepting a request costs, in seconds.
+pub const ADMISSION: Bound =
+    Bound { name: "accepting a request", suffix: "", limit: 0.001, unit: Unit::Milliseconds };
+/// What the turn of a run costs that is refused, in seconds.
+pub const TURN: Bound = Bound { name: "the turn of a run", ..ADMISSION };
+/// The CPU of an idle host with 1,000 schedules, as a share of one core.
+pub const IDLE_CPU: Bound =
+    Bound { name: "CPU of an idle host", suffix: "", limit: 0.002, unit: Unit::Percent };
+/// Its memory, in bytes.
+pub const IDLE_MEMORY: Bound =
+    Bound { name: "memory of an idle host", suffix: "", limit: 40e6, unit: Unit::Megabytes };
+/// The CPU with 10,000 requests that wait.
+pub const IDLE_CPU_QUEUED: Bound = Bound { name: "CPU of an idle host with 10,000 requests", ..IDLE_CPU };
+/// The memory with them.
+pub const IDLE_MEMORY_QUEUED: Bound =
+    Bound { name: "memory of an idle host with 10,000 requests", ..IDLE_MEMORY };
 
 /// What a figure must not exceed.
 pub struct Bound {

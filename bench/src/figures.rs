@@ -50,6 +50,8 @@ pub enum Unit {
     Megabytes,
     /// A ratio.
     Times,
+    /// A share, as hundredths.
+    Percent,
 }
 
 impl Unit {
@@ -62,8 +64,11 @@ impl Unit {
     fn number(self, value: f64) -> String {
         match self {
             Self::Seconds | Self::Times => format!("{value:.2}"),
+            // A cost for each of thousands is a fraction of one.
+            Self::Milliseconds if value.abs() < 0.001 => format!("{:.3}", value * 1e3),
             Self::Milliseconds => format!("{:.1}", value * 1e3),
             Self::Megabytes => format!("{:.1}", value / 1e6),
+            Self::Percent => format!("{:.3}", value * 1e2),
         }
     }
 
@@ -73,6 +78,7 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::Megabytes => "MB",
             Self::Times => "",
+            Self::Percent => "%",
         }
     }
 }
@@ -99,5 +105,7 @@ mod tests {
         assert_eq!(figures.shown(Unit::Times), "0.50 (0.25–1.00)");
         assert_eq!(Unit::Megabytes.shown(95_400_000.0).to_string(), "95.4 MB");
         assert_eq!(Unit::Times.shown(1.05).to_string(), "1.05");
+        assert_eq!(Unit::Percent.shown(0.00123).to_string(), "0.123 %");
+        assert_eq!(Unit::Milliseconds.shown(0.000_412).to_string(), "0.412 ms");
     }
 }

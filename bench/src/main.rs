@@ -3,15 +3,19 @@
 //! Owns the command line and what is printed. Never measures in its own process: each figure comes from a child that did
 //! nothing else, so that no run inherits another's memory, caches or processes.
 
+mod admission;
 mod bounds;
 mod build;
 mod demo;
 mod figures;
 mod gauge;
 mod generate;
+mod host;
+mod idle;
 mod load;
 mod probe;
 mod setting;
+mod ticks;
 
 use std::{
     path::PathBuf,
@@ -24,7 +28,7 @@ use clap::{Parser, Subcommand};
 use serde::Serialize;
 use setting::Setting;
 
-/// Measures Tidegate: a build beside plain dbt's, and the loading of large projects.
+/// Measures Tidegate: a build beside plain dbt's, the loading of large projects, and a host with 1,000 schedules.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", disable_help_subcommand = true)]
 struct Arguments {
@@ -37,7 +41,8 @@ struct Arguments {
 /// What each part takes.
 #[derive(clap::Args)]
 struct Options {
-    /// How often each side is measured [default: 5 builds, 11 loads]
+    /// How often each side is measured [default: 5 builds, 11 loads, 3 minutes of ticks, 10 rounds of requests, 60 idle
+    /// seconds]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
     /// Print the report as JSON
@@ -60,6 +65,12 @@ enum Part {
     Build,
     /// Generated projects of 1,000 and 5,000 models, with and without a translator
     Load,
+    /// How late 1,000 schedules start their runs behind 10,000 queued requests
+    Ticks,
+    /// What accepting 10,000 requests costs, beside a durable transaction for each, and what their turns cost
+    Admission,
+    /// What an idle host uses with 1,000 schedules, and with 10,000 queued requests
+    Idle,
     /// Run a program and weigh it with all that it leaves behind
     #[command(hide = true)]
     Gauge(gauge::Gauge),
@@ -69,12 +80,18 @@ enum Part {
 }
 
 /// All that was measured.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     build: Option<build::Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     load: Option<load::Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticks: Option<ticks::Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admission: Option<admission::Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle: Option<idle::Report>,
     bounds: Vec<Verdict>,
 }
 
@@ -94,24 +111,45 @@ fn run(Arguments { part, options }: Arguments) -> Result<bool> {
     match part {
         Some(Part::Gauge(gauge)) => gauge.run().map(|()| true),
         Some(Part::Probe(probe)) => probe.run().map(|()| true),
-        Some(Part::Build) => measure(&options, true, false),
-        Some(Part::Load) => measure(&options, false, true),
-        None => measure(&options, true, true),
+        Some(part) => measure(&options, &[part]),
+        None => measure(&options, &[Part::Build, Part::Load, Part::Ticks, Part::Admission, Part::Idle]),
     }
 }
 
-fn measure(options: &Options, build: bool, load: bool) -> Result<bool> {
+fn measure(options: &Options, parts: &[Part]) -> Result<bool> {
     let setting = Setting::new(options.tidegate.as_deref(), options.folder.as_deref())?;
-    let mut report = Report { build: None, load: None, bounds: Vec::new() };
-    if build {
-        let build = build::run(&setting, options.runs.unwrap_or(5))?;
-        report.bounds.extend(build.verdicts());
-        report.build = Some(build);
-    }
-    if load {
-        let load = load::run(&setting, options.runs.unwrap_or(11))?;
-        report.bounds.extend(load.verdicts());
-        report.load = Some(load);
+    let mut report = Report::default();
+    let runs = |usual| options.runs.unwrap_or(usual);
+    for part in parts {
+        match part {
+            Part::Build => {
+                let build = build::run(&setting, runs(5))?;
+                report.bounds.extend(build.verdicts());
+                report.build = Some(build);
+            }
+            Part::Load => {
+                let load = load::run(&setting, runs(11))?;
+                report.bounds.extend(load.verdicts());
+                report.load = Some(load);
+            }
+            Part::Ticks => {
+                let ticks = ticks::run(&setting, runs(3))?;
+                report.bounds.extend(ticks.verdicts());
+                report.ticks = Some(ticks);
+            }
+            Part::Admission => {
+                let admission = admission::run(&setting, runs(10))?;
+                report.bounds.extend(admission.verdicts());
+                report.admission = Some(admission);
+            }
+            Part::Idle => {
+                let idle = idle::run(&setting, runs(60))?;
+                report.bounds.extend(idle.verdicts());
+                report.idle = Some(idle);
+            }
+            // Handled before: they are parts of a measurement.
+            Part::Gauge(_) | Part::Probe(_) => {}
+        }
     }
     if options.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
@@ -122,11 +160,15 @@ fn measure(options: &Options, build: bool, load: bool) -> Result<bool> {
 }
 
 fn print(report: &Report) {
-    if let Some(build) = &report.build {
-        print!("{build}\n\n");
-    }
-    if let Some(load) = &report.load {
-        print!("{load}\n\n");
+    let parts: [Option<&dyn std::fmt::Display>; 5] = [
+        report.build.as_ref().map(|part| part as _),
+        report.load.as_ref().map(|part| part as _),
+        report.ticks.as_ref().map(|part| part as _),
+        report.admission.as_ref().map(|part| part as _),
+        report.idle.as_ref().map(|part| part as _),
+    ];
+    for part in parts.into_iter().flatten() {
+        print!("{part}\n\n");
     }
     for verdict in &report.bounds {
         println!("{verdict}");

@@ -66,6 +66,14 @@ impl Setting {
         self.weigh(self.tidegate.clone().into_os_string(), project, arguments)
     }
 
+    /// A command of Tidegate that stays, and is not weighed.
+    pub fn command(&self, project: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.tidegate);
+        command.args(arguments).current_dir(project).env("PATH", &self.path);
+        clean(&mut command);
+        command
+    }
+
     /// Where the output of the last program that ran on a project is: beside it, so that no fingerprint changes.
     pub fn output(project: &Path) -> PathBuf {
         project.with_extension("out")
