@@ -89,8 +89,6 @@ pub fn read_run_results(target: &Path) -> Result<Vec<NodeResult>, ArtifactError>
     Ok(rows
         .into_iter()
         .map(|row| NodeResult {
-            resource_type: ResourceType::of_unique_id(&row.unique_id),
-            state: NodeState::from(row.status.as_str()),
             started_at: row.timing.iter().find_map(|t| time(t.started_at.as_deref())),
             finished_at: row.timing.iter().rev().find_map(|t| time(t.completed_at.as_deref())),
             execution_time: row.execution_time,
@@ -99,9 +97,7 @@ pub fn read_run_results(target: &Path) -> Result<Vec<NodeResult>, ArtifactError>
             rows_affected: rows_affected(&row.adapter_response),
             failures: count(&row.failures),
             relation_name: row.relation_name.filter(|r| !r.is_empty()),
-            skipped_because_of: None,
-            max_loaded_at: None,
-            unique_id: row.unique_id,
+            ..NodeResult::of(&row.unique_id, NodeState::from(row.status.as_str()))
         })
         .collect())
 }
@@ -115,19 +111,14 @@ pub fn read_sources(target: &Path) -> Result<Vec<NodeResult>, ArtifactError> {
             let age = row.max_loaded_at.as_deref().zip(row.max_loaded_at_time_ago_in_s);
             NodeResult {
                 resource_type: ResourceType::Source,
-                state: NodeState::from(row.status.as_str()),
                 started_at: row.timing.iter().find_map(|t| time(t.started_at.as_deref())),
                 finished_at: row.timing.iter().rev().find_map(|t| time(t.completed_at.as_deref())),
                 execution_time: row.execution_time,
                 thread: row.thread_id.filter(|t| !t.is_empty()),
                 message: text(row.error)
                     .or_else(|| age.map(|(at, ago)| format!("loaded {} ago, at {at}", span(ago)))),
-                rows_affected: None,
-                failures: None,
-                relation_name: None,
-                skipped_because_of: None,
                 max_loaded_at: time(row.max_loaded_at.as_deref()),
-                unique_id: row.unique_id,
+                ..NodeResult::of(&row.unique_id, NodeState::from(row.status.as_str()))
             }
         })
         .collect())

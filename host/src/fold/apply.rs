@@ -280,23 +280,8 @@ fn node_mut<'a>(
     touched: &mut Touched,
 ) -> &'a mut NodeRun {
     touched.nodes.insert((attempt.id, unique_id.to_owned()));
-    attempt.nodes.entry(unique_id.to_owned()).or_insert_with(|| NodeRun {
-        unique_id: unique_id.to_owned(),
-        resource_type,
-        state: NodeState::Queued,
-        started_at: None,
-        finished_at: None,
-        execution_time: None,
-        thread: None,
-        message: None,
-        rows_affected: None,
-        failures: None,
-        relation_name: None,
-        skipped_because_of: None,
-        max_loaded_at: None,
-        planned: false,
-        reconciled: None,
-    })
+    let node = || NodeRun::queued(unique_id, resource_type);
+    attempt.nodes.entry(unique_id.to_owned()).or_insert_with(node)
 }
 
 fn step_mut(run: &mut Run, attempt: AttemptId) -> Option<&mut Step> {

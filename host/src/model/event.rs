@@ -239,6 +239,27 @@ pub struct NodeResult {
     pub max_loaded_at: Option<Timestamp>,
 }
 
+impl NodeResult {
+    /// How a node ended, and nothing else.
+    pub fn of(unique_id: &str, state: NodeState) -> Self {
+        Self {
+            unique_id: unique_id.to_owned(),
+            resource_type: ResourceType::of_unique_id(unique_id),
+            state,
+            started_at: None,
+            finished_at: None,
+            execution_time: None,
+            thread: None,
+            message: None,
+            rows_affected: None,
+            failures: None,
+            relation_name: None,
+            skipped_because_of: None,
+            max_loaded_at: None,
+        }
+    }
+}
+
 /// Which artifact of dbt results were read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -279,6 +279,29 @@ pub struct NodeRun {
     pub reconciled: Option<String>,
 }
 
+impl NodeRun {
+    /// A node to which nothing has happened yet.
+    pub fn queued(unique_id: &str, resource_type: ResourceType) -> Self {
+        Self {
+            unique_id: unique_id.to_owned(),
+            resource_type,
+            state: NodeState::Queued,
+            started_at: None,
+            finished_at: None,
+            execution_time: None,
+            thread: None,
+            message: None,
+            rows_affected: None,
+            failures: None,
+            relation_name: None,
+            skipped_because_of: None,
+            max_loaded_at: None,
+            planned: false,
+            reconciled: None,
+        }
+    }
+}
+
 impl Run {
     /// The step with this number, from 1.
     pub fn step(&self, number: u32) -> Option<&Step> {

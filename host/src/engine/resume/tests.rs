@@ -77,21 +77,10 @@ const NOW: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
 fn node(text: &str) -> NodeRun {
     let (id, state) = text.split_once(' ').unwrap();
     NodeRun {
-        unique_id: id.to_owned(),
-        resource_type: ResourceType::of_unique_id(id),
         state: NodeState::from(state.trim_end_matches('!')),
         started_at: state.ends_with('!').then_some(NOW),
-        finished_at: None,
-        execution_time: None,
-        thread: None,
-        message: None,
-        rows_affected: None,
-        failures: None,
-        relation_name: None,
-        skipped_because_of: None,
-        max_loaded_at: None,
         planned: true,
-        reconciled: None,
+        ..NodeRun::queued(id, ResourceType::of_unique_id(id))
     }
 }
 

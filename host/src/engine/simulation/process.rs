@@ -224,19 +224,5 @@ impl fmt::Display for Process {
 }
 
 fn result(node: &str, state: &NodeState, max_loaded_at: Option<Timestamp>) -> NodeResult {
-    NodeResult {
-        unique_id: node.to_owned(),
-        resource_type: ResourceType::of_unique_id(node),
-        state: state.clone(),
-        started_at: None,
-        finished_at: None,
-        execution_time: None,
-        thread: None,
-        message: None,
-        rows_affected: None,
-        failures: None,
-        relation_name: None,
-        skipped_because_of: None,
-        max_loaded_at,
-    }
+    NodeResult { max_loaded_at, ..NodeResult::of(node, state.clone()) }
 }

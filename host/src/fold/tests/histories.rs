@@ -61,19 +61,10 @@ pub(crate) fn exited(code: Option<i32>) -> ExitStatus {
 
 pub(crate) fn result(unique_id: &str, state: NodeState) -> NodeResult {
     NodeResult {
-        unique_id: unique_id.to_owned(),
-        resource_type: ResourceType::of_unique_id(unique_id),
-        state,
         started_at: Some(at(1)),
         finished_at: Some(at(2)),
         execution_time: Some(0.1),
-        thread: None,
-        message: None,
-        rows_affected: None,
-        failures: None,
-        relation_name: None,
-        skipped_because_of: None,
-        max_loaded_at: None,
+        ..NodeResult::of(unique_id, state)
     }
 }
 
