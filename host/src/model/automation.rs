@@ -117,7 +117,7 @@ pub struct TriggerState {
 pub struct Tick {
     /// When it was due: of several that are decided upon together, the last.
     pub due: Timestamp,
-    /// How many are decided upon together; one, as a rule.
+    /// How many are decided upon together; one, as a rule. Beyond a thousand they are not counted on.
     pub count: u64,
     /// The run that it started; none where it was skipped.
     pub run: Option<RunId>,

@@ -63,10 +63,12 @@ impl Dispatcher {
         let punctual = ticks.pop_if(|last| *last >= now.checked_sub(GRACE).unwrap_or(Timestamp::MIN));
         let unknown = ticks.len().saturating_sub(each);
         let mut dropped: Vec<Timestamp> = ticks.drain(..unknown).collect();
-        let earlier = match passed.earlier {
-            Earlier::None => 0,
-            Earlier::Exactly { count, .. } | Earlier::AtLeast { count, .. } => count as u64,
+        let (earlier, all) = match passed.earlier {
+            Earlier::None => (0, true),
+            Earlier::Exactly { count, .. } => (count as u64, true),
+            Earlier::AtLeast { count, .. } => (count as u64, false),
         };
+        let ticks_of = |count| ticks_of(count, all);
         let missed = earlier + dropped.len() as u64 + ticks.len() as u64;
         match job.automated.missed {
             MissedConfig::Once if punctual.is_none() => {
@@ -114,6 +116,11 @@ fn scheduled(job: &str, due: Timestamp, count: u64, reason: String) -> Firing {
     }
 }
 
-fn ticks_of(count: u64) -> String {
-    if count == 1 { "1 tick".to_owned() } else { format!("{count} ticks") }
+/// How many; where not all were counted, at least so many.
+fn ticks_of(count: u64, all: bool) -> String {
+    match (count, all) {
+        (1, true) => "1 tick".to_owned(),
+        (_, true) => format!("{count} ticks"),
+        (_, false) => format!("at least {count} ticks"),
+    }
 }
