@@ -14,7 +14,7 @@ use signal_hook::{consts, iterator::Signals};
 
 use super::{Context, Exit, Failure, printer, progress::Progress, summary};
 use crate::{
-    engine::{Client, ClientError, Ending, Handle, Host, Refusal, Update, join},
+    engine::{Client, ClientError, Ending, Handle, Host, Refusal, Role, Update, join},
     fold,
     model::{Launch, Run, RunId, RunRequest},
 };
@@ -73,7 +73,7 @@ struct Connection {
 /// hearing what for: then the next one is asked. Under one key that is one run.
 fn connect(context: &Context, want: &Want, interrupts: &Interrupts) -> Result<Connection, Failure> {
     for _ in 0..TRIES {
-        match join(Arc::clone(&context.config))? {
+        match join(Arc::clone(&context.config), Role::Errand)? {
             Handle::Host(host) => match asked(&host, want) {
                 Ok(run) => {
                     let (news, cancel) = (host.listen(run), host.canceller());

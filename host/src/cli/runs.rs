@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     dbt::plain,
-    engine::{Ending, Handle, Update, is_hosted, join},
+    engine::{Ending, Handle, Role, Update, is_hosted, join},
     model::{Run, RunId, RunState},
     store::{RunFilter, RunSummary},
 };
@@ -176,7 +176,7 @@ fn cancel(context: &Context, id: RunId) -> Result<Exit, Failure> {
         return Err(Failure::new(format!("run {id} has no host, and the configuration has mistakes"))
             .hint("mend it first, or start `tidegate serve` where it is sound"));
     }
-    match join(Arc::clone(&context.config))? {
+    match join(Arc::clone(&context.config), Role::Chore)? {
         Handle::Client(client) => {
             client.cancel(id, launch::user())?;
             printer::note(format!("run {id} is being cancelled"));

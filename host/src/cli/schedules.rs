@@ -11,7 +11,7 @@ use super::{
 use crate::{
     config::Job,
     dbt::plain,
-    engine::{Client, Ending, Handle, join},
+    engine::{Client, Ending, Handle, Role, join},
     model::{Automation, RunId, Tick, Trigger, nearest},
 };
 
@@ -236,7 +236,7 @@ fn ticks(context: &Context, job: Option<&str>, limit: u32, json: bool) -> Result
 
 fn pause(context: &Context, job: String, paused: bool) -> Result<Exit, Failure> {
     job_of(context, &job)?;
-    match join(context.config.clone())? {
+    match join(context.config.clone(), Role::Chore)? {
         Handle::Client(client) => client.pause(job.clone(), paused, user())?,
         Handle::Host(host) => {
             let done = host.pause(job.clone(), paused, user());

@@ -138,6 +138,11 @@ impl Dispatcher {
         Arc::clone(&self.pulse)
     }
 
+    /// Lets what waits go on waiting.
+    pub fn hold_back(&mut self) {
+        self.queue.close();
+    }
+
     /// Takes up what an earlier host left: attempts that still run are watched on, those that ended are read to their
     /// end, and what is queued waits for its turn again. Then what should have happened meanwhile is decided upon.
     pub fn recover(&mut self) -> Result<(), StoreError> {
@@ -253,7 +258,7 @@ impl Dispatcher {
     fn end(&mut self, ending: Ending) -> Result<(), StoreError> {
         self.ending = self.ending.max(Some(ending));
         if ending >= Ending::Drained {
-            self.queue.close();
+            self.hold_back();
         }
         if ending == Ending::Interrupted {
             let runs: Vec<_> = self.store.running().map(|run| run.id).collect();

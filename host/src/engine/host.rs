@@ -68,6 +68,8 @@ pub enum Handle {
 pub enum Role {
     /// To do what is asked of it, and to end then: nothing starts by itself.
     Errand,
+    /// To change what is on record, and to leave: what waits goes on waiting.
+    Chore,
     /// To stay, and to start what is to start by itself.
     Service,
 }
@@ -86,11 +88,11 @@ pub struct Host {
 const HAND_OVER: Duration = Duration::from_secs(60);
 
 /// Becomes the host of a state directory, or the client of the one that is.
-pub fn join(config: Arc<Config>) -> Result<Handle, HostError> {
+pub fn join(config: Arc<Config>, role: Role) -> Result<Handle, HostError> {
     // A host that is just ending holds the lock and answers no more: whoever comes then tries again.
     for _ in 0..TRIES {
         if let Some(lock) = lock(&config.state_dir)? {
-            return Host::start(config, Role::Errand, lock).map(Handle::Host);
+            return Host::start(config, role, lock).map(Handle::Host);
         }
         if let Ok(client) = Client::connect(&config.state_dir) {
             return Ok(Handle::Client(client));
@@ -177,6 +179,9 @@ impl Host {
         let automatic = role == Role::Service;
         let mut dispatcher =
             Dispatcher::new(store, Box::new(world), mail.clone(), Arc::clone(&config), automatic);
+        if role == Role::Chore {
+            dispatcher.hold_back();
+        }
         dispatcher.recover()?;
         let pulse = dispatcher.pulse();
         let configuration = Arc::new(Configuration::new(config, mail.clone()));

@@ -159,6 +159,10 @@ impl Bench {
     }
 
     fn on(dir: TempDir, broken: &[&str]) -> Self {
+        Self::made(dir, broken, |_| {})
+    }
+
+    fn made(dir: TempDir, broken: &[&str], prepare: fn(&mut Dispatcher)) -> Self {
         let (mail, messages) = mpsc::channel();
         let deeds = Deeds::default();
         let world =
@@ -168,15 +172,20 @@ impl Bench {
         std::fs::write(&file, "[projects.shop]\n").unwrap();
         let config = Arc::new(config::Config::load(&file, None).unwrap());
         let mut dispatcher = Dispatcher::new(store, Box::new(world), mail.clone(), config, false);
+        prepare(&mut dispatcher);
         dispatcher.recover().unwrap();
         Self { dir, dispatcher, mail, messages, deeds, requests: 0 }
     }
 
     /// The host dies and another begins.
     fn restart(self) -> Self {
+        self.restart_by(|_| {})
+    }
+
+    fn restart_by(self, prepare: fn(&mut Dispatcher)) -> Self {
         let Self { dir, dispatcher, requests, .. } = self;
         drop(dispatcher);
-        let mut bench = Self { requests, ..Self::on(dir, &[]) };
+        let mut bench = Self { requests, ..Self::made(dir, &[], prepare) };
         bench.work();
         bench
     }
@@ -220,21 +229,7 @@ impl Bench {
     }
 
     fn end(&mut self, attempt: AttemptId, code: i32, nodes: &[(&str, &str)]) {
-        let result = |(id, state): &(&str, &str)| NodeResult {
-            unique_id: (*id).to_owned(),
-            resource_type: ResourceType::of_unique_id(id),
-            state: NodeState::from(*state),
-            started_at: None,
-            finished_at: None,
-            execution_time: None,
-            thread: None,
-            message: None,
-            rows_affected: None,
-            failures: None,
-            relation_name: None,
-            skipped_because_of: None,
-            max_loaded_at: None,
-        };
+        let result = |(id, state): &(&str, &str)| NodeResult::of(id, NodeState::from(*state));
         let results = nodes.iter().map(result).collect();
         let exit = ExitStatus { code: Some(code), ..ExitStatus::at(Timestamp::UNIX_EPOCH) };
         self.send(Message::Ended(Box::new(Ended {
@@ -350,6 +345,21 @@ fn a_new_host_goes_on_where_the_old_one_was() {
     bench.end(attempt(1, 2), 0, &[]);
     assert_eq!(bench.run(RunId(1)).state, RunState::Succeeded);
     assert!(bench.deeds().contains(&"spawn 2.1.1 build".to_owned()));
+}
+
+#[test]
+fn a_host_that_only_changes_the_record_starts_nothing() {
+    let mut bench = Bench::new(&[]);
+    bench.request("shop", &["build"]);
+    let second = bench.request("shop", &["build"]);
+    let mut bench = bench.restart_by(Dispatcher::hold_back);
+    bench.deeds();
+    bench.end(attempt(1, 1), 0, &[]);
+    assert_eq!(bench.run(RunId(1)).state, RunState::Succeeded, "what is under way is seen through");
+    assert_eq!(bench.run(second).state, RunState::Queued);
+    assert!(!bench.deeds().iter().any(|deed| deed.starts_with("spawn")));
+    bench.send(Message::Cancel { run: second, by: "ada".to_owned(), answer: None });
+    assert_eq!(bench.run(second).state, RunState::Cancelled);
 }
 
 #[test]
