@@ -19,6 +19,7 @@ use tidegate::{
 };
 
 use crate::{
+    AGES,
     ledger::{Ledger, Process},
     locks, logs,
     projects::{REAL, SCRIPTED},
@@ -26,9 +27,6 @@ use crate::{
     rounds::Loop,
     triggers,
 };
-
-/// How long what ends by itself may take to do so, on a machine that is busy with something else.
-const END: Duration = Duration::from_secs(60);
 
 /// Panics with everything that is not as it must be; otherwise tells what there was.
 pub fn audit(all: &mut Loop) -> String {
@@ -71,6 +69,10 @@ pub fn audit(all: &mut Loop) -> String {
     )
 }
 
+/// Whoever is told to stop hears of it within so many seconds: longer than the next host takes to come on a busy machine,
+/// and less than a long dbt takes that was never told.
+const HEARD_WITHIN: f64 = 40.0;
+
 #[derive(Default)]
 struct Told {
     states: BTreeMap<String, u32>,
@@ -99,7 +101,7 @@ fn nobody_is_left(all: &mut Loop, ledger: &Ledger) {
         if left.is_empty() {
             return;
         }
-        if begun.elapsed() > END {
+        if begun.elapsed() > AGES {
             return all.problems.extend(left);
         }
         thread::sleep(Duration::from_millis(50));
@@ -411,7 +413,7 @@ fn stop_was_heard(told_at: Option<f64>, attempt: &Attempt, dbt: Option<&Process>
     let Some(stop) = &dbt.stop else { return Ok(()) };
     let told_at = dbt.start.at.max(told_at);
     let asked = attempt.exit.as_ref().is_some_and(|exit| exit.cancelled);
-    if !asked && !dbt.signalled && stop.at - told_at > 10.0 && attempt.exit.is_some() {
+    if !asked && !dbt.signalled && stop.at - told_at > HEARD_WITHIN && attempt.exit.is_some() {
         return Err("someone has asked to stop it, and nobody has told it".to_owned());
     }
     Ok(())

@@ -217,7 +217,7 @@ def run_nodes(nodes):
         if noisy and RNG.random() < 0.2:
             complain()
         if running:
-            if pause(RNG.uniform(0.001, 0.2) if "long" not in ARGS else 20):
+            if pause(RNG.uniform(0.001, 0.2) if "long" not in ARGS else 40):
                 for node, *_ in running:
                     say("LogCancelLine", "error", f"CANCEL query {node}", conn_name=node)
                 return results, True

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tidegate::model::RunId;
 
 use crate::{
+    AGES,
     house::{Tidegate, What},
     load::answer,
     rounds::{Loop, is_long},
@@ -21,7 +22,7 @@ use crate::{
 const COARSE: SignedDuration = SignedDuration::from_millis(100);
 
 /// A service decides upon everything within this time: longer than a sensor takes to look again and an interval to pass.
-const DECIDED_WITHIN: Duration = Duration::from_secs(30);
+const DECIDED_WITHIN: Duration = Duration::from_secs(120);
 
 impl Loop {
     /// Hears what those who have ended were told.
@@ -108,7 +109,7 @@ impl Loop {
                 continue;
             }
             assert!(
-                begun.elapsed() < Duration::from_secs(300),
+                begun.elapsed() < 3 * AGES,
                 "these runs do not end: {:?}; {} requests have no answer; undecided: {undecided:?}",
                 active.iter().map(|run| (run.id, run.state)).collect::<Vec<_>>(),
                 open.len()

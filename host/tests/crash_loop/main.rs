@@ -21,11 +21,14 @@ mod rounds;
 mod triggers;
 mod visits;
 
-use std::{env, path::Path};
+use std::{env, path::Path, time::Duration};
 
 use random::Random;
 use rounds::Loop;
 use tidegate::crash;
+
+/// Longer than anything here takes by itself, on however busy a machine: only a test that fails waits for it.
+const AGES: Duration = Duration::from_secs(300);
 
 fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|e| panic!("{variable}: {e}")))

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How long the state of a run may be untrue behind a start.
-const TRUE_WITHIN: Duration = Duration::from_secs(10);
+const TRUE_WITHIN: Duration = Duration::from_secs(120);
 
 /// How many runs may wait or run before no more are asked for.
 const ENOUGH: usize = 10;

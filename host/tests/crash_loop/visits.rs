@@ -14,14 +14,12 @@ use tidegate::{
 };
 
 use crate::{
+    AGES,
     house::Tidegate,
     load::Request,
     projects::SCRIPTED,
     rounds::{Crashing, Loop},
 };
-
-/// Longer than anything here takes on a machine that is busy with something else.
-const AGES: Duration = Duration::from_secs(60);
 
 impl Loop {
     /// Lets a process end at a crash point, and sees the run to its end.
