@@ -72,7 +72,7 @@ fn what_dbt_cannot_parse_is_said_in_dbts_words_and_the_last_good_assets_stay() {
 #[test]
 fn a_locked_database_file() {
     let shop = tiny();
-    let script = "import duckdb, sys, time; c = duckdb.connect('tiny.duckdb'); print('locked', flush=True); time.sleep(120)";
+    let script = "import duckdb, sys, time; c = duckdb.connect('tiny.duckdb'); print('locked', flush=True); time.sleep(3600)";
     let mut holder = Command::new(dbt_bin().join("python"))
         .args(["-c", script])
         .current_dir(shop.dir.path())

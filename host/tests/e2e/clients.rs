@@ -1,14 +1,17 @@
 //! Several commands on one state directory: one is the host, the others are its clients.
 
-use crate::support::{SLOW, Sandbox};
+use crate::support::{ENDLESS, Sandbox};
 
 #[test]
 fn a_second_run_waits_its_turn_and_nothing_collides() {
-    let shop = Sandbox::models(&[("slow", SLOW)]);
+    let shop = Sandbox::models(&[]);
+    shop.hold("models/slow.py");
     let first = shop.start(&["run", "build"]);
     shop.wait_for_node(1, "model.tiny.slow", "running");
-    let second = shop.run(&["run", "build"]).code(0);
-    assert!(second.err.contains("waiting for run 1"), "{}", second.err);
+    let mut second = shop.client(&["run", "build"]);
+    second.wait_for("waiting for run 1");
+    shop.release();
+    assert_eq!(second.end(), Some(0), "{}", second.log());
     shop.end(first).code(0);
     let (one, two) = (shop.show(1), shop.show(2));
     assert!(
@@ -19,7 +22,7 @@ fn a_second_run_waits_its_turn_and_nothing_collides() {
 
 #[test]
 fn a_run_can_be_cancelled_from_elsewhere() {
-    let shop = Sandbox::models(&[("slow", SLOW)]);
+    let shop = Sandbox::models(&[("slow", ENDLESS)]);
     let first = shop.start(&["run", "build"]);
     shop.wait_for_node(1, "model.tiny.slow", "running");
     shop.run(&["runs", "cancel", "1"]).code(0);
@@ -40,11 +43,15 @@ fn a_request_that_is_made_twice_is_one_run() {
 
 #[test]
 fn logs_follow_a_run_to_its_end() {
-    let shop = Sandbox::models(&[("slow", SLOW)]);
+    let shop = Sandbox::models(&[]);
+    shop.hold("models/slow.py");
     let first = shop.start(&["run", "build"]);
     shop.wait_for_node(1, "model.tiny.slow", "running");
-    let log = shop.run(&["logs", "1", "-f"]).code(0);
-    assert!(log.out.contains("Running with dbt") && log.out.contains("Done. PASS=1"), "{}", log.out);
+    let mut logs = shop.client(&["logs", "1", "-f"]);
+    logs.wait_for("Running with dbt");
+    shop.release();
+    assert_eq!(logs.end(), Some(0), "{}", logs.log());
+    assert!(logs.log().contains("Done. PASS=1"), "{}", logs.log());
     shop.end(first).code(0);
 }
 

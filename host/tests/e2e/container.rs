@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::{Sandbox, is_there, signal, slow, text};
+use crate::support::{ENDLESS, Sandbox, is_there, signal, text};
 
 /// Whether this process may make namespaces of processes.
 fn may_unshare() -> bool {
@@ -50,7 +50,7 @@ fn a_container_that_is_killed_is_resumed_in_the_next_and_no_stranger_is_harmed()
     }
     let shop = Sandbox::models(&[
         ("quick", "select 1 as id"),
-        ("slow", &slow(100_000)),
+        ("slow", ENDLESS),
         ("last", "select n from {{ ref('slow') }}"),
     ]);
     // The client is outside: it reaches the host by its socket alone.

@@ -1,15 +1,17 @@
 //! What survives: the host's death, a cancelled run, a killed dbt.
 
-use crate::support::{SLOW, Sandbox, signal};
+use crate::support::{ENDLESS, Sandbox, signal};
 
 #[test]
 fn kill_9_of_the_host_loses_no_line() {
-    let shop = Sandbox::models(&[("slow", SLOW), ("after", "select n from {{ ref('slow') }}")]);
+    let shop = Sandbox::models(&[("after", "select n from {{ ref('slow') }}")]);
+    shop.hold("models/slow.py");
     let mut child = shop.start(&["run", "build"]);
     shop.wait_for_node(1, "model.tiny.slow", "running");
     signal(child.id(), "-KILL");
     child.wait().unwrap();
     // dbt goes on without the host, to its end.
+    shop.release();
     shop.wait_for("the end of dbt", || shop.file(".tidegate/runs/1/1.1/exit.json").exists());
     shop.run(&["runs"]).code(0).out_has("running");
     // Whoever comes next takes the run up before it does its own.
@@ -25,16 +27,19 @@ fn kill_9_of_the_host_loses_no_line() {
 
 #[test]
 fn a_run_that_is_under_way_is_taken_over_live() {
-    let shop = Sandbox::models(&[("slow", SLOW), ("after", "select n from {{ ref('slow') }}")]);
+    let shop = Sandbox::models(&[("after", "select n from {{ ref('slow') }}")]);
+    shop.hold("models/slow.py");
     let mut child = shop.start(&["run", "build"]);
     shop.wait_for_node(1, "model.tiny.slow", "running");
-    let client = shop.start(&["materialize", "after"]);
+    let mut client = shop.client(&["materialize", "after"]);
     shop.wait_for("the second run", || shop.run(&["runs", "show", "2"]).code == Some(0));
     signal(child.id(), "-KILL");
     child.wait().unwrap();
     // The client becomes the host, sees the first run through, and then its own.
-    let said = shop.end(client).code(0);
-    assert!(said.err.contains("taking the run up again"), "{}", said.err);
+    client.wait_for("taking the run up again");
+    shop.wait_for("another host", || shop.status().is_some_and(|status| status["pid"] == client.pid()));
+    shop.release();
+    assert_eq!(client.end(), Some(0), "{}", client.log());
     assert_eq!(shop.show(1)["state"], "succeeded");
     assert_eq!(shop.show(2)["state"], "succeeded");
 }
@@ -43,7 +48,7 @@ fn a_run_that_is_under_way_is_taken_over_live() {
 fn ctrl_c_cancels_and_records_it() {
     let shop = Sandbox::models(&[
         ("quick", "select 1 as id"),
-        ("slow", SLOW),
+        ("slow", ENDLESS),
         ("after", "select n from {{ ref('slow') }}"),
     ]);
     let child = shop.start(&["run", "build"]);
@@ -63,7 +68,7 @@ fn ctrl_c_cancels_and_records_it() {
 
 #[test]
 fn a_killed_dbt_is_interrupted_and_never_green() {
-    let shop = Sandbox::models(&[("slow", SLOW)]);
+    let shop = Sandbox::models(&[("slow", ENDLESS)]);
     let child = shop.start(&["run", "build"]);
     shop.wait_for_node(1, "model.tiny.slow", "running");
     let processes = shop.read(".tidegate/runs/1/1.1/processes.json");
@@ -76,7 +81,7 @@ fn a_killed_dbt_is_interrupted_and_never_green() {
 
 #[test]
 fn a_killed_attempt_process_takes_its_dbt_along() {
-    let shop = Sandbox::models(&[("slow", SLOW)]);
+    let shop = Sandbox::models(&[("slow", ENDLESS)]);
     let child = shop.start(&["run", "build"]);
     shop.wait_for_node(1, "model.tiny.slow", "running");
     let processes = shop.read(".tidegate/runs/1/1.1/processes.json");

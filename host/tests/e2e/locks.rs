@@ -2,13 +2,12 @@
 
 use std::{os::unix::fs::symlink, process::Child};
 
-use serde_json::Value;
+use crate::support::{NO_NODES, Sandbox, overlap, span};
 
-use crate::support::{NO_NODES, Sandbox, overlap, slow, span};
-
-/// A project that keeps dbt busy for a while on the target that it is told.
+/// A project that keeps dbt busy on the target that it is told, until it is released.
 fn busy(profile: &str) -> Sandbox {
-    let shop = Sandbox::models(&[("busy", &slow(3000))]);
+    let shop = Sandbox::models(&[]);
+    shop.hold("models/busy.py");
     shop.write("profiles.yml", profile);
     shop.write("none.json", NO_NODES);
     shop
@@ -23,12 +22,6 @@ fn start_all(shop: &Sandbox, jobs: &[&str]) -> Vec<Child> {
             child
         })
         .collect()
-}
-
-fn end_all(shop: &Sandbox, jobs: &[&str]) -> Vec<Value> {
-    let clients = start_all(shop, jobs);
-    clients.into_iter().for_each(|client| drop(shop.end(client).code(0)));
-    (1..=jobs.len() as u64).map(|run| shop.show(run)).collect()
 }
 
 #[test]
@@ -50,7 +43,7 @@ fn runs_that_write_to_one_file_take_turns_whatever_they_call_it() {
         "other/profiles.yml",
         "other: {target: dev, outputs: {dev: {type: duckdb, path: ../link/shared.duckdb}}}\n",
     );
-    shop.write("other/models/busy_too.sql", &slow(3000));
+    shop.hold("other/models/busy_too.py");
     shop.write(
         "tidegate.toml",
         r#"
@@ -80,14 +73,17 @@ steps = ["dbt run"]
 "#,
     );
     let service = shop.serve(&[]);
-    let runs = end_all(&shop, &["dev", "theirs", "attached", "memory", "odd"]);
+    let clients = start_all(&shop, &["dev", "theirs", "attached", "memory", "odd"]);
+    // Whoever writes elsewhere, or nowhere, waits for nobody.
+    shop.wait_for("three runs at once", || shop.running() == [1, 4, 5]);
+    shop.release();
+    clients.into_iter().for_each(|client| drop(shop.end(client).code(0)));
+    let runs: Vec<_> = (1..=5).map(|run| shop.show(run)).collect();
     let spans: Vec<_> = runs.iter().map(span).collect();
     for (a, b) in [(0, 1), (0, 2), (1, 2)] {
         assert!(!overlap(spans[a], spans[b]), "{spans:?}");
     }
-    // Whoever writes elsewhere, or nowhere, waits for nobody.
-    assert!(overlap(spans[0], spans[3]), "{spans:?}");
-    assert!(overlap(spans[0], spans[4]) || overlap(spans[1], spans[4]), "{spans:?}");
+    assert!(overlap(spans[0], spans[3]) && overlap(spans[0], spans[4]), "{spans:?}");
     let shared = format!("duckdb:{}", shop.file("shared.duckdb").canonicalize().unwrap().display());
     assert_eq!(runs[0]["locks"], serde_json::json!([shared]));
     assert_eq!(runs[1]["locks"], serde_json::json!([shared]));
@@ -151,8 +147,8 @@ steps = ["dbt run-operation noop"]
     let service = shop.serve(&[]);
     // Two of three may hold the lock.
     let mut clients = start_all(&shop, &["a", "b", "c"]);
+    shop.wait_for("two runs at once", || shop.running() == [1, 2]);
     let status = shop.status().unwrap();
-    assert_eq!(status["running"].as_array().unwrap().len(), 2, "{status}");
     let why = status["waiting"][0]["waits_for"].as_str().unwrap();
     assert!(why.contains("which holds the lock `warehouse`"), "{why}");
 
@@ -165,6 +161,7 @@ steps = ["dbt run-operation noop"]
     assert!(said.out.contains("queue_timeout"), "{}\n{}", said.out, said.err);
     assert_eq!(shop.show(8)["state"], "refused");
     let last = clients.pop().unwrap();
+    shop.release();
     for client in clients {
         shop.end(client).code(0);
     }
@@ -182,11 +179,13 @@ steps = ["dbt run-operation noop"]
     shop.end(last).code(130);
 
     // A job that is gone from the file still has the run that was asked for, and a new slot is used at once.
+    shop.hold("models/busy.py");
     let clients = start_all(&shop, &["a", "c"]);
     assert_eq!(shop.status().unwrap()["queued"], 1);
     shop.write("tidegate.toml", &config(2, ""));
     service.wait_for("job `c` is gone");
-    shop.wait_for("both", || shop.status().unwrap()["running"].as_array().unwrap().len() == 2);
+    shop.wait_for("both", || shop.running() == [9, 10]);
+    shop.release();
     for client in clients {
         shop.end(client).code(0);
     }

@@ -1,12 +1,12 @@
 //! What was left to do of a run is done by another one, and nothing else is.
 
-use crate::support::{Sandbox, signal, slow};
+use crate::support::{ENDLESS, Sandbox, signal};
 
 #[test]
 fn what_was_killed_or_cancelled_goes_on_where_it_was() {
     let shop = Sandbox::models(&[
         ("quick", "select 1 as id"),
-        ("slow", &slow(100_000)),
+        ("slow", ENDLESS),
         ("last", "select n from {{ ref('slow') }}"),
     ]);
     let child = shop.start(&["run", "build"]);

@@ -4,15 +4,14 @@ use std::{
     fs,
     io::{Read, Write},
     os::unix::net::{UnixDatagram, UnixStream},
-    time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::support::{NO_NODES, Sandbox, is_there, signal, slow, text};
+use crate::support::{ENDLESS, NO_NODES, Sandbox, WAIT, is_there, signal, text};
 
 fn tiny(jobs: &str) -> Sandbox {
-    let shop = Sandbox::models(&[("slow", &slow(12_000))]);
+    let shop = Sandbox::models(&[("slow", ENDLESS)]);
     shop.write("none.json", NO_NODES);
     shop.write("tidegate.toml", &config(jobs));
     shop
@@ -61,22 +60,31 @@ fn a_new_configuration_is_taken_as_a_whole_or_not_at_all() {
     service.wait_for("the file names another `state_dir`");
     shop.write("tidegate.toml", "[jobs.build\n");
     service.wait_for("tidegate.toml:1");
-    let status = shop.status().unwrap();
-    assert!(text(&status["config_problem"]).contains("tidegate.toml:1"), "{status}");
+    shop.wait_for("the same for whoever asks", || {
+        shop.status().unwrap()["config_problem"].as_str().is_some_and(|text| text.contains("tidegate.toml:1"))
+    });
 }
 
 #[test]
 fn a_run_that_takes_too_long_or_says_nothing_is_stopped() {
+    // Time enough for dbt to be at work by then, on however busy a machine: before, it cannot listen.
     let shop = tiny(
-        "[jobs.long]\nmax_runtime = \"6s\"\nsteps = [\"dbt run\"]\n\
-         [jobs.silent]\nsilence_timeout = \"6s\"\nsteps = [\"dbt run\"]\n",
+        "[jobs.long]\nmax_runtime = \"40s\"\nsteps = [\"dbt run\"]\n\
+         [jobs.silent]\ntarget = \"memory\"\nsilence_timeout = \"30s\"\nsteps = [\"dbt run\"]\n",
     );
-    shop.write("models/slow.sql", &slow(120_000));
+    shop.write(
+        "profiles.yml",
+        "tiny: {target: dev, outputs: {
+            dev: {type: duckdb, path: tiny.duckdb}, memory: {type: duckdb, path: ':memory:'}}}\n",
+    );
     let service = shop.serve(&[]);
-    for (run, job, why) in
-        [(1, "long", "longer than its `max_runtime` of 6s"), (2, "silent", "said nothing for longer than")]
+    let long = shop.start(&["run", "long"]);
+    shop.wait_for("the first request", || shop.runs().len() == 1);
+    let silent = shop.start(&["run", "silent"]);
+    for (run, client, why) in
+        [(1, long, "longer than its `max_runtime` of 40s"), (2, silent, "said nothing for longer than")]
     {
-        let said = shop.run(&["run", job]).code(1);
+        let said = shop.end(client).code(1);
         assert!(said.out.contains(why), "{}\n{}", said.out, said.err);
         let shown = shop.show(run);
         assert_eq!(shown["state"], "failed");
@@ -182,7 +190,7 @@ fn what_cannot_be_served_is_said() {
 fn a_service_manager_and_a_log_reader_are_told_what_happens() {
     let shop = tiny("[jobs.build]\nsteps = [\"dbt run-operation noop\"]\n");
     let socket = UnixDatagram::bind(shop.file("notify")).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    socket.set_read_timeout(Some(WAIT)).unwrap();
     let heard = || {
         let mut bytes = [0; 4096];
         let length = socket.recv(&mut bytes).unwrap();
@@ -214,15 +222,17 @@ fn a_service_manager_and_a_log_reader_are_told_what_happens() {
 
 #[test]
 fn a_file_with_mistakes_costs_no_run_and_hides_nothing() {
-    let steps = "steps = [\"dbt run-operation noop\"]\n";
-    let jobs = format!("[jobs.build]\n{steps}[jobs.behind]\nafter = [{{ job = \"build\" }}]\n{steps}");
-    let shop = tiny(&jobs);
-    shop.write("tidegate.toml", &format!("state_dir = \"state\"\n{}", config(&jobs)));
+    let jobs = "[jobs.build]\nsteps = [\"dbt run --select held\"]\n\
+                [jobs.behind]\nafter = [{ job = \"build\" }]\nsteps = [\"dbt run-operation noop\"]\n";
+    let shop = tiny(jobs);
+    shop.hold("models/held.py");
+    shop.write("tidegate.toml", &format!("state_dir = \"state\"\n{}", config(jobs)));
     let service = shop.serve(&[]);
     let client = shop.start(&["run", "build"]);
     shop.wait_for_run(1, "running");
-    shop.write("tidegate.toml", &format!("state_dir = \"state\"\n{}[jobs.half\n", config(&jobs)));
+    shop.write("tidegate.toml", &format!("state_dir = \"state\"\n{}[jobs.half\n", config(jobs)));
     service.wait_for("the configuration was refused");
+    shop.release();
     shop.end(client).code(0);
     // The host goes on with what it had, and so does what it starts; whoever looks sees it, and what is wrong.
     let runs = shop.wait_for_ends("behind", 1);
@@ -242,7 +252,7 @@ fn a_host_that_hangs_keeps_nobody_waiting_for_ever() {
     assert_ne!(said.code, Some(0));
     assert!(said.err.contains("does not answer") && said.err.contains("hint: if it hangs"), "{}", said.err);
     service.signal("-CONT");
-    assert!(shop.status().is_some(), "it has lost nothing");
+    shop.wait_for("its answer: it has lost nothing", || shop.status().is_some());
     service.signal("-TERM");
     assert_eq!(service.end(), Some(0));
 }

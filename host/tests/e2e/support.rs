@@ -106,6 +106,27 @@ impl Sandbox {
         fs::write(file, text).unwrap();
     }
 
+    /// Writes a model that keeps its dbt busy until `release`: what has to happen meanwhile can take its time, and so can
+    /// dbt. It does not hear that it is cancelled; for that there is `ENDLESS`.
+    pub fn hold(&self, model: &str) {
+        let released = self.released();
+        let _ = fs::remove_file(&released);
+        let python = format!(
+            "import os, time\n\n\ndef model(dbt, session):\n    while not os.path.exists({released:?}):\n        \
+             time.sleep(0.05)\n    return session.sql('select 1 as n')\n"
+        );
+        self.write(model, &python);
+    }
+
+    /// Lets the models end that are held.
+    pub fn release(&self) {
+        fs::write(self.released(), "").unwrap();
+    }
+
+    fn released(&self) -> PathBuf {
+        self.file("released")
+    }
+
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.file(name)).unwrap()
     }
@@ -153,16 +174,37 @@ impl Sandbox {
     }
 
     /// The same by a command of one's own, which has to become the service itself.
-    pub fn serve_by(&self, mut command: Command) -> Service {
-        let log = self.file(&format!("serve-{}.log", Timestamp::now().as_nanosecond()));
-        let file = fs::File::create(&log).unwrap();
-        let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
-        let mut service = Service { child, log, ended: None };
+    pub fn serve_by(&self, command: Command) -> Service {
+        let mut service = Self::logged(command, self.new_log());
         self.wait_for("the service", || {
             assert_eq!(service.poll(), None, "the service has ended:\n{}", service.log());
             self.status().is_some_and(|status| status["pid"] == service.pid())
         });
         service
+    }
+
+    /// Starts a client, and goes on: what it says can be heard while it is there.
+    pub fn client(&self, args: &[&str]) -> Service {
+        Self::logged(self.command(args), self.new_log())
+    }
+
+    fn new_log(&self) -> PathBuf {
+        self.file(&format!("said-{}.log", Timestamp::now().as_nanosecond()))
+    }
+
+    fn logged(mut command: Command, log: PathBuf) -> Service {
+        let file = fs::File::create(&log).unwrap();
+        let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        Service { child, log, ended: None }
+    }
+
+    /// The runs that are under way, as the host knows them.
+    pub fn running(&self) -> Vec<u64> {
+        let status = self.status().unwrap_or_default();
+        let runs = status["running"].as_array().into_iter().flatten();
+        let mut runs: Vec<_> = runs.map(|run| run["run"].as_u64().unwrap()).collect();
+        runs.sort_unstable();
+        runs
     }
 
     /// What the host says of itself; nothing where there is none.
@@ -247,7 +289,7 @@ impl Sandbox {
         let begun = Instant::now();
         while !holds() {
             assert!(begun.elapsed() < WAIT, "waited in vain for: {what}");
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -276,7 +318,7 @@ impl Drop for Sandbox {
         let left = loop {
             let left = processes_of(self.dir.path());
             // What finds out a plan may end a little later than the run that it was for.
-            if left.is_empty() || begun.elapsed() > Duration::from_secs(20) || std::thread::panicking() {
+            if left.is_empty() || begun.elapsed() > WAIT || std::thread::panicking() {
                 break left;
             }
             std::thread::sleep(Duration::from_millis(100));
@@ -307,7 +349,7 @@ fn processes_of(folder: &Path) -> Vec<(u32, String)> {
         .collect()
 }
 
-/// A host that stays, until it is ended or no longer needed.
+/// A host that stays, until it is ended or no longer needed; or a client that is listened to.
 pub struct Service {
     child: Child,
     log: PathBuf,
@@ -354,7 +396,7 @@ impl Service {
             if let Some(code) = self.poll() {
                 return code;
             }
-            assert!(begun.elapsed() < WAIT, "the service does not end:\n{}", self.log());
+            assert!(begun.elapsed() < WAIT, "it does not end:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -367,7 +409,7 @@ impl Drop for Service {
             let _ = self.child.wait();
         }
         if std::thread::panicking() {
-            eprintln!("--- log of the service {}\n{}", self.pid(), self.log());
+            eprintln!("--- log of process {}\n{}", self.pid(), self.log());
         }
     }
 }
@@ -393,29 +435,24 @@ pub fn overlap(a: (Timestamp, Timestamp), b: (Timestamp, Timestamp)) -> bool {
     a.0 < b.1 && b.0 < a.1
 }
 
-/// A model that keeps DuckDB busy for so many times a few milliseconds, and can be interrupted.
-pub fn slow(times: u32) -> String {
-    format!(
-        "{{{{ config(materialized='table') }}}} \
-         select count(*) as n, sum(a.i * b.i) as s from range(200000) a(i), range({times}) b(i)"
-    )
-}
-
 /// A manifest without nodes, for a project that is there to keep dbt busy: nothing has to be parsed for it.
 pub const NO_NODES: &str = r#"{"metadata": {
     "dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v12.json",
     "dbt_version": "1.11.0", "adapter_type": "duckdb"}, "nodes": {}, "sources": {}}"#;
 
 /// Nothing takes as long, on however busy a machine.
-const WAIT: Duration = Duration::from_secs(120);
+pub const WAIT: Duration = Duration::from_secs(300);
+
+/// How often it is looked whether something holds: each look is a process.
+const LOOK: Duration = Duration::from_millis(150);
 
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("not a text: {value}")).to_owned()
 }
 
-/// A model that keeps DuckDB busy for some seconds, and can be interrupted.
-pub const SLOW: &str = "{{ config(materialized='table') }} \
-    select count(*) as n, sum(a.i * b.i) as s from range(200000) a(i), range(12000) b(i)";
+/// A model that keeps DuckDB busy for hours, and can be interrupted.
+pub const ENDLESS: &str = "{{ config(materialized='table') }} \
+    select count(*) as n, sum(a.i * b.i) as s from range(200000) a(i), range(20000000) b(i)";
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
