@@ -125,7 +125,7 @@ fn who_asks_twice_does_not_wait_for_a_full_disk() {
     let script = "for i in range(300000): print(f'{i:09}')";
     let attempt = Attempt::python(script).with(|spec| spec.caps.patience_ms = 3_600_000);
     let watch = "until [ \"$(stat -f -c %a \"$DISK\")\" = 0 ]; do sleep 0.02; done; sleep 0.5; \
-                 kill -INT $attempt; sleep 0.5; kill -INT $attempt";
+                 until [ -e \"$FOLDER/exit.json\" ]; do kill -INT $attempt; sleep 0.5; done";
     let Some((ended, _)) = on_a_small_disk(attempt, "", watch) else { return };
     let exit = ended.exit();
     assert!(exit.cancelled && exit.lost_lines > 0 && !exit.leaked, "{exit:?}");

@@ -2,7 +2,8 @@
 
 use super::*;
 
-const SHORT: Ladder = Ladder { interrupt_ms: 300, terminate_ms: 300, leave_ms: 60_000 };
+/// Time enough for a script to say that it heard a signal before the next one comes.
+const SHORT: Ladder = Ladder { interrupt_ms: 3_000, terminate_ms: 3_000, leave_ms: 60_000 };
 
 /// Says which signals come, and goes on.
 const STUBBORN: &str = "trap 'echo got INT' INT; trap 'echo got TERM' TERM; trap 'echo got HUP' HUP; \
@@ -55,8 +56,10 @@ fn asking_again_does_not_wait() {
 
 #[test]
 fn a_hang_up_stops_nothing() {
-    let running = Attempt::sh("trap 'echo hung up' HUP; echo ready; sleep 0.5; echo done").start();
+    let script = "trap 'echo hung up' HUP; echo ready; while ! [ -e go ]; do sleep 0.02; done; echo done";
+    let running = Attempt::sh(script).start();
     running.said("ready").signal(Signal::SIGHUP);
+    fs::write(running.attempt.dir.path().join("go"), "").unwrap();
     let ended = running.end().tidily();
     assert_eq!(said(&ended), "ready\ndone\n");
     assert_eq!((ended.exit().code, ended.exit().cancelled), (Some(0), false));
@@ -80,7 +83,7 @@ fn the_ladder_holds_for_a_group_whose_leader_dies_first() {
     let dbt = "import signal, sys, time\n\
                def cancel(*_):\n    time.sleep(0.5); print('queries cancelled', flush=True); sys.exit(2)\n\
                signal.signal(signal.SIGINT, cancel); print('ready', flush=True); time.sleep(60)";
-    let wrapper = "\"$0\" -c \"$1\" & trap 'exit 130' INT; wait";
+    let wrapper = "trap 'exit 130' INT; \"$0\" -c \"$1\" & wait";
     let running = Attempt::of("/bin/sh", &["-c", wrapper, python(), dbt])
         .with(|spec| {
             // More than dbt needs, much more than what it leaves behind would get.
