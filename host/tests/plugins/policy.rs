@@ -7,7 +7,7 @@ use tidegate::{
     policy::{ProjectTranslator, TranslatorFault},
 };
 
-use crate::{File, built, guest::Guest, node, sandbox, small};
+use crate::{File, built, guest::Guest, hasty, node, sandbox};
 
 fn nodes() -> [NodeFacts; 2] {
     [node("source", "raw_orders"), node("model", "orders")]
@@ -61,18 +61,18 @@ fn a_configuration_that_is_refused_is_told_apart() {
 #[test]
 fn after_the_first_fault_a_translator_is_not_tried_again() {
     // It works for one node, and spins for two.
-    let mut translator = open(&Guest {
+    let sandbox = Sandbox::new(hasty(), None).unwrap();
+    let spins = Guest {
         translate: "(if (i32.gt_u (local.get $count) (i32.const 1)) (then (call $loop)))
             (call $refuse (local.get $count))",
         ..Guest::default()
-    });
+    };
+    let mut translator = ProjectTranslator::open(&sandbox, &File::new(spins.build()).source(), &Value::Null);
     assert_eq!(translator.translate(&nodes()[..1]), [Err("no".to_owned())]);
     assert!(!translator.is_partial());
-    let begun = std::time::Instant::now();
-    for _ in 0..100 {
-        assert_eq!(translator.translate(&nodes()), defaults(&nodes()));
-    }
-    assert!(begun.elapsed() < small().call_time * 5, "{:?}", begun.elapsed());
+    assert_eq!(translator.translate(&nodes()), defaults(&nodes()));
+    // If it were asked, it would refuse.
+    assert_eq!(translator.translate(&nodes()[..1]), defaults(&nodes()[..1]));
     assert!(translator.is_partial());
     let warning = translator.warning().unwrap();
     assert!(warning.contains("` gave no answer within 0.3 s\n"), "{warning}");
