@@ -67,7 +67,7 @@ pub struct Processes {
 impl AttemptFolder {
     /// Makes the folder, readable for its owner only, and writes what is asked.
     pub fn create(&self, spec: &AttemptSpec) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        make_private(&self.0)?;
         // It may have been there, made by someone who needed a folder in it.
         fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700))?;
         self.0.parent().map_or(Ok(()), sync_dir)?;
@@ -216,6 +216,18 @@ fn exit_record(exit: &ExitStatus) -> io::Result<Vec<u8>> {
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Makes a folder, and those above it that are not there, for its owner alone. One that is there stays as it is.
+pub fn make_private(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// Makes the state directory. What is kept there is nobody else's business, version control's included.
+pub fn make_state_dir(dir: &Path) -> io::Result<()> {
+    make_private(dir)?;
+    let ignore = dir.join(".gitignore");
+    if ignore.exists() { Ok(()) } else { fs::write(ignore, "*\n") }
 }
 
 /// Makes a file that its owner alone can read.

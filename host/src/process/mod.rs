@@ -21,7 +21,7 @@ mod tail;
 mod thread;
 
 pub use capture::{capture, environment};
-pub use folder::{AttemptFolder, AttemptSpec, Caps, Processes};
+pub use folder::{AttemptFolder, AttemptSpec, Caps, Processes, make_private, make_state_dir};
 pub use identity::{identify, interrupt, is_alive};
 pub use ladder::Ladder;
 pub use orphans::end_orphans;

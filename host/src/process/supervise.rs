@@ -312,8 +312,9 @@ fn close_inherited() {
 
 fn listen_for_signals(sender: mpsc::Sender<Message>) -> io::Result<()> {
     let asking = [Signal::SIGINT as i32, Signal::SIGTERM as i32];
-    // A hang-up is the terminal's business, and this process has none; a file that may not grow is a full disk.
-    let ignored = [Signal::SIGHUP as i32, Signal::SIGXFSZ as i32];
+    // A hang-up and a quit are the terminal's business, and this process has none; a file that may not grow is a full disk. What
+    // is listened to is not passed on to dbt as ignored, as a shell's background passes on a quit.
+    let ignored = [Signal::SIGHUP as i32, Signal::SIGQUIT as i32, Signal::SIGXFSZ as i32];
     let mut signals = Signals::new(asking.into_iter().chain(ignored))?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {

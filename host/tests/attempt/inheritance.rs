@@ -10,7 +10,7 @@ const CONFESS: &str = "import os\nfor line in open('/proc/self/status'):\n    \
 #[test]
 #[cfg(target_os = "linux")]
 fn dbt_has_default_signals_and_three_descriptors() {
-    for setup in ["", "trap '' INT TERM HUP PIPE XFSZ; exec 7</dev/null 9>stranger"] {
+    for setup in ["", "trap '' INT QUIT TERM HUP PIPE XFSZ; exec 7</dev/null 9>stranger"] {
         let attempt = Attempt::python(CONFESS);
         let setup = format!("cd {}\n{setup}", attempt.dir.path().display());
         let text = attempt.run_in_shell(&setup).text();
