@@ -6,8 +6,10 @@
 //! | kind | module | what it decides |
 //! | --- | --- | --- |
 //! | translator | [`translator`] | what a dbt node is as an asset: key, group, owners, tags, description, metadata |
+//! | retry policy | [`retry_policy`] | what is done about an attempt that failed |
+//! | notifier | [`notifier`] | what is sent where when something has happened |
 //!
-//! [`testing`] makes the data for a plugin's own tests, which run natively with `cargo test`.
+//! [`Span`] is a span of time in a configuration. [`testing`] makes the data for a plugin's own tests, which run natively with `cargo test`.
 //!
 //! This crate owns the way from Tidegate's WIT contract to plain Rust. It never does I/O, and never decides anything that
 //! a plugin's author has not written.
@@ -15,7 +17,12 @@
 #[doc(hidden)]
 pub mod bindings;
 mod config;
+mod data;
+pub mod notifier;
+pub mod retry_policy;
+mod span;
 pub mod testing;
 pub mod translator;
 
 pub use config::NoConfig;
+pub use span::Span;

@@ -66,13 +66,13 @@ impl Node {
 
     /// The node's `meta` as a JSON object. A part of it: `node.meta().pointer("/owner/mail")`.
     pub fn meta(&self) -> Value {
-        object(&self.meta)
+        crate::data::object(&self.meta)
     }
 
     /// The node's entry in dbt's manifest as a JSON object, without its code. For what has no field of its own, such as
     /// `node.entry()["config"]["schema"]`; it differs between dbt's releases, and reading it takes longer than a field.
     pub fn entry(&self) -> Value {
-        object(&self.entry)
+        crate::data::object(&self.entry)
     }
 
     /// The folders between the project's top folder and the file that defines the node: `marts` and `finance` for
@@ -85,8 +85,7 @@ impl Node {
 
     /// A value that a later version of Tidegate added under this name.
     pub fn extra(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.extra.iter().find(|(known, _)| known == name)?;
-        Some(value)
+        crate::data::named(&self.extra, name)
     }
 }
 
@@ -130,15 +129,6 @@ fn set(list: &mut Vec<(String, String)>, name: String, value: String) {
     match list.iter_mut().find(|(known, _)| *known == name) {
         Some((_, known)) => *known = value,
         None => list.push((name, value)),
-    }
-}
-
-/// A JSON object. What is none becomes an empty one: the contract promises an object, and a plugin that trusts it must
-/// not trap where a host breaks the promise.
-fn object(json: &str) -> Value {
-    match serde_json::from_str(json) {
-        Ok(value @ Value::Object(_)) => value,
-        _ => Value::Object(serde_json::Map::new()),
     }
 }
 

@@ -87,10 +87,13 @@ pub fn sources(plugins: &Path, name: &str) -> Result<String> {
     for part in ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "sdk/Cargo.toml"] {
         files.push(PathBuf::from(part));
     }
-    files.push(Path::new(name).join("Cargo.toml"));
     files_below(plugins, Path::new("sdk/src"), &mut files)?;
-    files_below(plugins, &Path::new(name).join("src"), &mut files)?;
+    for part in parts(plugins, name)? {
+        files.push(Path::new(&part).join("Cargo.toml"));
+        files_below(plugins, &Path::new(&part).join("src"), &mut files)?;
+    }
     files.sort();
+    files.dedup();
 
     let mut list = String::new();
     for file in files {
@@ -99,6 +102,23 @@ pub fn sources(plugins: &Path, name: &str) -> Result<String> {
         list.push_str(&format!("{}  {}\n", digest(&bytes), file.display()));
     }
     Ok(digest(list.as_bytes()))
+}
+
+/// The plugin's folder, and those of the crates beside it that it is made of.
+fn parts(plugins: &Path, name: &str) -> Result<Vec<String>> {
+    let mut parts = vec![name.to_owned()];
+    let mut next = 0;
+    while let Some(part) = parts.get(next) {
+        let manifest = plugins.join(part).join("Cargo.toml");
+        let text = fs::read_to_string(&manifest)
+            .with_context(|| format!("could not read {}", manifest.display()))?;
+        let dependencies = text.lines().filter_map(|line| line.strip_suffix(".workspace = true"));
+        let beside = dependencies.filter(|name| plugins.join(name).join("src").is_dir());
+        let new: Vec<_> = beside.filter(|name| !parts.iter().any(|part| part == name)).collect();
+        parts.extend(new.into_iter().map(str::to_owned));
+        next += 1;
+    }
+    Ok(parts)
 }
 
 fn files_below(root: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
@@ -166,16 +186,32 @@ mod tests {
             "mine/src/lib.rs",
             "mine/cases/one.toml",
             "other/src/lib.rs",
+            "shared/Cargo.toml",
+            "shared/src/lib.rs",
+            "deep/Cargo.toml",
+            "deep/src/lib.rs",
         ] {
             let file = plugins.join(file);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, "").unwrap();
         }
+        fs::write(
+            plugins.join("mine/Cargo.toml"),
+            "[dependencies]\nserde.workspace = true\nshared.workspace = true\n",
+        )
+        .unwrap();
+        fs::write(plugins.join("shared/Cargo.toml"), "deep.workspace = true\n").unwrap();
         let before = sources(plugins, "mine").unwrap();
         fs::write(plugins.join("mine/cases/one.toml"), "changed").unwrap();
         fs::write(plugins.join("other/src/lib.rs"), "changed").unwrap();
         assert_eq!(sources(plugins, "mine").unwrap(), before);
-        for file in ["Cargo.lock", "sdk/src/bindings/kind.rs", "mine/src/lib.rs"] {
+        for file in [
+            "Cargo.lock",
+            "sdk/src/bindings/kind.rs",
+            "mine/src/lib.rs",
+            "shared/src/lib.rs",
+            "deep/src/lib.rs",
+        ] {
             fs::write(plugins.join(file), "changed").unwrap();
             assert_ne!(sources(plugins, "mine").unwrap(), before, "{file}");
             fs::write(plugins.join(file), "").unwrap();

@@ -8,24 +8,18 @@ use super::toolchain;
 use crate::{command, repository};
 use anyhow::{Context, Result};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// The trial plugin's name; with a hyphen, as the names of most plugins have one.
-const NAME: &str = "trial-plugin";
 
 /// Makes a plugin of each template, lints, tests and builds it.
 pub fn run() -> Result<()> {
-    let templates = repository::plugins().join("template");
     let toolchain = toolchain::ready()?;
-    for template in
-        fs::read_dir(&templates).with_context(|| format!("could not read {}", templates.display()))?
-    {
-        let template = template?.path();
-        let kind = template.file_name().unwrap_or_default().to_owned();
-        let folder = repository::plugins_target().join("template").join(&kind);
-        instantiate(&template, &folder)?;
-
+    // All of them before any is built: cargo takes the copies of the SDK for one crate, and looks for changes in the copy
+    // that it built last.
+    for (kind, folder) in trials()? {
+        instantiate(&kind, &folder)?;
+    }
+    for (kind, folder) in trials()? {
         let cargo = || -> Command {
             let mut cargo = command::plugins_cargo();
             cargo.current_dir(&folder);
@@ -34,18 +28,39 @@ pub fn run() -> Result<()> {
         command::run(cargo().args(["clippy", "--all-targets", "--", "--deny", "warnings"]))?;
         command::run(cargo().arg("test"))?;
         build::build(cargo(), &[], &toolchain)?;
-        let component = build::pure(&build::built(&repository::plugins_target(), NAME))?;
-        println!("{}: {} bytes, imports nothing", kind.display(), component.size);
+        let component = build::pure(&build::built(&repository::plugins_target(), &name(&kind)))?;
+        println!("{kind}: {} bytes, imports nothing", component.size);
     }
     Ok(())
 }
 
+/// Each template's kind, and the folder of its trial.
+fn trials() -> Result<Vec<(String, PathBuf)>> {
+    let templates = repository::plugins().join("template");
+    let entries =
+        fs::read_dir(&templates).with_context(|| format!("could not read {}", templates.display()))?;
+    let mut trials = Vec::new();
+    for template in entries {
+        let kind = template?.file_name().to_string_lossy().into_owned();
+        let folder = repository::plugins_target().join("template").join(&kind);
+        trials.push((kind, folder));
+    }
+    trials.sort();
+    Ok(trials)
+}
+
+/// The trial's name: one of its own, since all are built in one folder; with a hyphen, as the names of most plugins have one.
+fn name(kind: &str) -> String {
+    format!("trial-{kind}")
+}
+
 /// Writes a plugin as `tidegate plugin new` would: the template with its name filled in, the SDK beside it.
-fn instantiate(template: &Path, folder: &Path) -> Result<()> {
+fn instantiate(kind: &str, folder: &Path) -> Result<()> {
+    let template = repository::plugins().join("template").join(kind);
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("could not remove {}", folder.display()))?;
     }
-    copy(template, folder, &|text| text.replace("{{name}}", NAME))?;
+    copy(&template, folder, &|text| text.replace("{{name}}", &name(kind)))?;
     fs::rename(folder.join("gitignore"), folder.join(".gitignore"))
         .context("the template has no gitignore")?;
     let sdk = repository::plugins().join("sdk");
@@ -77,15 +92,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plugin_gets_its_name_and_the_sdk() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path().join("made");
-        instantiate(&repository::plugins().join("template/translator"), &folder).unwrap();
+    fn a_plugin_of_each_kind_gets_its_name_and_the_sdk() {
+        let kinds: Vec<_> = trials().unwrap().into_iter().map(|(kind, _)| kind).collect();
+        assert_eq!(kinds, ["notifier", "retry-policy", "translator"]);
+        for kind in kinds {
+            let folder = tempfile::tempdir().unwrap();
+            gets_its_name_and_the_sdk(&kind, &folder.path().join("made"));
+        }
+    }
+
+    fn gets_its_name_and_the_sdk(kind: &str, folder: &Path) {
+        instantiate(kind, folder).unwrap();
 
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
-        assert!(manifest.contains("name = \"trial-plugin\""), "{manifest}");
+        assert!(manifest.contains(&format!("name = \"trial-{kind}\"")), "{manifest}");
         let readme = fs::read_to_string(folder.join("README.md")).unwrap();
-        assert!(readme.contains("plugins/trial-plugin.wasm") && !readme.contains("{{"), "{readme}");
+        assert!(readme.contains(&format!("plugins/trial-{kind}.wasm")) && !readme.contains("{{"), "{readme}");
         for file in ["src/lib.rs", "cases/example.toml", ".cargo/config.toml", ".gitignore", "sdk/src/lib.rs"]
         {
             assert!(folder.join(file).exists(), "{file}");

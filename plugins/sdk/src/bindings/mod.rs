@@ -6,4 +6,10 @@
 // Generated code is as its generator writes it.
 #[allow(unsafe_code, missing_docs, unused_macros, clippy::all, clippy::unwrap_used)]
 #[rustfmt::skip]
+pub mod notifier;
+#[allow(unsafe_code, missing_docs, unused_macros, clippy::all, clippy::unwrap_used)]
+#[rustfmt::skip]
+pub mod retry_policy;
+#[allow(unsafe_code, missing_docs, unused_macros, clippy::all, clippy::unwrap_used)]
+#[rustfmt::skip]
 pub mod translator;
