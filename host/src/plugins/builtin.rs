@@ -6,8 +6,14 @@ use crate::model::nearest;
 
 use super::error::LoadFault;
 
-const BUILTIN: [(&str, &[u8]); 1] =
-    [("source-prefix", include_bytes!("../../../plugins/prebuilt/source-prefix.wasm"))];
+macro_rules! embedded {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_bytes!(concat!("../../../plugins/prebuilt/", $name, ".wasm")).as_slice())),*]
+    };
+}
+
+const BUILTIN: [(&str, &[u8]); 6] =
+    embedded!("backoff", "email", "slack", "source-prefix", "transient", "webhook");
 
 /// Their names.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
@@ -20,4 +26,14 @@ pub(super) fn find(name: &str) -> Result<&'static [u8], LoadFault> {
         return Ok(bytes);
     }
     Err(LoadFault::UnknownBuiltin { name: name.to_owned(), nearest: nearest(name, names()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_that_every_room_knows_are_those_that_are_carried() {
+        assert_eq!(names().collect::<Vec<_>>(), crate::model::BUILTIN_PLUGINS);
+    }
 }
