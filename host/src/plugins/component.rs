@@ -6,7 +6,10 @@
 use std::{
     borrow::Cow,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -32,6 +35,7 @@ pub struct Plugin {
     digest: String,
     size: u64,
     origin: Origin,
+    told: AtomicBool,
     imports: Vec<String>,
     exports: Vec<String>,
 }
@@ -60,7 +64,16 @@ impl Sandbox {
         let size = bytes.len() as u64;
         let (component, origin) = self.compiled(&digest, bytes)?;
         let (imports, exports) = self.surface(&component);
-        Ok(Plugin { source: source.to_string(), component, digest, size, origin, imports, exports })
+        Ok(Plugin {
+            source: source.to_string(),
+            component,
+            digest,
+            size,
+            origin,
+            told: AtomicBool::new(false),
+            imports,
+            exports,
+        })
     }
 
     fn compiled(&self, digest: &str, bytes: Cow<'static, [u8]>) -> Result<(Component, Origin), LoadFault> {
@@ -124,6 +137,14 @@ impl Plugin {
     /// How it came to be compiled.
     pub fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// Why it was compiled although it had been before, for the first one who asks.
+    pub fn recompiled(&self) -> Option<&str> {
+        match &self.origin {
+            Origin::CacheUnusable(why) if !self.told.swap(true, Ordering::Relaxed) => Some(why),
+            _ => None,
+        }
     }
 
     /// The interfaces that it imports. This is the list of its permissions: what is not in it, it cannot do.
@@ -232,6 +253,12 @@ fn fault(error: &wasmtime::Error) -> LoadFault {
     };
     if detail.contains("unexpected end") {
         return LoadFault::Truncated { offset: offset.unwrap_or_default() };
+    }
+    // A part that says it is longer than the file is told by the parser without an offset.
+    if let Some((part, bound)) = detail.rsplit_once(" is out of bounds (bound = ")
+        && part.starts_with("section range ")
+    {
+        return LoadFault::Truncated { offset: parse_offset(bound).unwrap_or_default() };
     }
     if FEATURE.iter().any(|words| detail.contains(words)) {
         return LoadFault::NeedsFeature { feature: detail };

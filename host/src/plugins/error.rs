@@ -3,14 +3,14 @@
 //! Owns the words, and the hints beside them. Never logs. Each variant has an entry in the corpus of `tests/plugins.rs`
 //! or beside the code that raises it.
 
-use std::{fmt, io, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use thiserror::Error;
 
-use super::limits::Shortage;
+use super::{contract::PluginKind, limits::Shortage};
 
 /// A plugin that could not be loaded.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 #[error("plugin `{plugin}`: {fault}")]
 pub struct LoadError {
     /// The plugin, as its source was written.
@@ -27,14 +27,14 @@ impl LoadError {
 }
 
 /// Why a plugin could not be loaded.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum LoadFault {
     /// No file is there.
     #[error("there is no such file")]
     NotFound(PathBuf),
     /// The file cannot be read.
     #[error("it cannot be read: {1}")]
-    Unreadable(PathBuf, io::Error),
+    Unreadable(PathBuf, String),
     /// It is a URL or the like.
     #[error("plugins are files of this machine: `{0}` is not one")]
     NotLocal(String),
@@ -98,8 +98,18 @@ pub enum LoadFault {
     /// It implements no interface that Tidegate calls.
     #[error("it exports nothing that Tidegate calls: {}", listed(.exports))]
     AnotherWorld {
+        /// What it was to be; none where any kind would do.
+        wanted: Option<PluginKind>,
         /// What it exports instead.
         exports: Vec<String>,
+    },
+    /// It is a plugin of another kind.
+    #[error("it is a {}, and a {} is wanted here", .is.noun(), .wanted.noun())]
+    AnotherKind {
+        /// What it is.
+        is: PluginKind,
+        /// What it was to be.
+        wanted: PluginKind,
     },
     /// It implements another version of the contract.
     #[error("it implements `{has}`, and this Tidegate reads `{reads}`")]
@@ -114,6 +124,36 @@ pub enum LoadFault {
     NotGranted {
         /// The first such interface.
         interface: String,
+    },
+    /// It cannot even be asked who it is.
+    #[error("asked who it is, it {0}")]
+    Silent(CallError),
+    /// The settings beside it cannot be used.
+    #[error("{}: {reason}", .file.display())]
+    Settings {
+        /// The `.toml` beside it.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It refuses the configuration beside it.
+    #[error("it refuses the `config` in {}: {reason}", .file.display())]
+    Config {
+        /// The `.toml` beside it.
+        file: PathBuf,
+        /// Its sentence.
+        reason: String,
+    },
+    /// Its file's name cannot be the name of a plugin.
+    #[error("`{0}` cannot be the name of a plugin")]
+    Name(String),
+    /// The plugins folder has none of this name.
+    #[error("there is no plugin `{name}` in {}", place(.folder))]
+    NotInFolder {
+        /// The name.
+        name: String,
+        /// The folder; none where there is none.
+        folder: Option<PathBuf>,
     },
     /// The names are right and the types are not.
     #[error("it does not fit the contract that it names: {detail}")]
@@ -134,6 +174,10 @@ fn listed(names: &[String]) -> String {
             format!("it exports {}", names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "))
         }
     }
+}
+
+fn place(folder: &Option<PathBuf>) -> String {
+    folder.as_ref().map_or("the plugins folder".to_owned(), |folder| folder.display().to_string())
 }
 
 impl LoadFault {
@@ -165,8 +209,19 @@ impl LoadFault {
                     .to_owned()
             }
             Self::NeedsFeature { .. } => "build it without that feature".to_owned(),
-            Self::AnotherWorld { .. } => {
-                format!("a translator exports `{}`", super::translator::INTERFACE)
+            Self::AnotherWorld { wanted, .. } => {
+                let kinds = PluginKind::ALL.into_iter().filter(|kind| wanted.is_none_or(|wanted| wanted == *kind));
+                let exports = |kind: PluginKind| format!("a {} exports `{}`", kind.noun(), kind.interface());
+                kinds.map(exports).collect::<Vec<_>>().join(", ")
+            }
+            Self::AnotherKind { wanted, .. } => format!("name a plugin that exports `{}`", wanted.interface()),
+            Self::Silent(_) => "`tidegate plugin inspect` calls it in the same sandbox".to_owned(),
+            Self::Settings { .. } | Self::Config { .. } => "the plugin is taken up once the file is right".to_owned(),
+            Self::Name(_) => {
+                "call the file by lowercase letters, digits, `-` and `_`, such as `team-owners.wasm`".to_owned()
+            }
+            Self::NotInFolder { name, .. } => {
+                format!("put `{name}.wasm` there, or name a path or `builtin:NAME`")
             }
             Self::AnotherVersion { .. } => {
                 "build the plugin with the SDK of this Tidegate's release".to_owned()

@@ -126,6 +126,11 @@ impl Meter {
         Self { memory: 0, memory_limit: call.memory, elements: 0, limits: limits.clone(), refused: None }
     }
 
+    /// The most linear memory that it has held, in bytes: memories never shrink.
+    pub(super) fn peak(&self) -> u64 {
+        self.memory as u64
+    }
+
     /// What was refused last.
     pub(super) fn refused(&self) -> Option<Shortage> {
         self.refused

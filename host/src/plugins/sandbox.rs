@@ -9,6 +9,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::Arc,
+    time::Instant,
 };
 
 use wasmtime::{
@@ -23,6 +24,7 @@ use super::{
     ticker::{Ticker, ticks},
     wasi::{self, Log, Wasi},
 };
+use crate::model::CallCost;
 
 /// Where plugins run. Cheap to clone; a host has one.
 ///
@@ -31,6 +33,7 @@ use super::{
 #[derive(Clone)]
 pub struct Sandbox {
     inner: Arc<Inner>,
+    limits: Arc<Limits>,
 }
 
 struct Inner {
@@ -39,7 +42,6 @@ struct Inner {
     ticker: Ticker,
     cache: Option<Cache>,
     cache_trouble: Option<String>,
-    limits: Limits,
 }
 
 /// What a store holds beside the guest.
@@ -71,12 +73,18 @@ impl Sandbox {
             Some(Ok(cache)) => (Some(cache), None),
             Some(Err(error)) => (None, Some(error.to_string())),
         };
-        Ok(Self { inner: Arc::new(Inner { engine, linker, ticker, cache, cache_trouble, limits }) })
+        let inner = Inner { engine, linker, ticker, cache, cache_trouble };
+        Ok(Self { inner: Arc::new(inner), limits: Arc::new(limits) })
     }
 
     /// What plugins may use here.
     pub fn limits(&self) -> &Limits {
-        &self.inner.limits
+        &self.limits
+    }
+
+    /// The same sandbox with other limits.
+    pub fn with_limits(&self, limits: Limits) -> Self {
+        Self { inner: Arc::clone(&self.inner), limits: Arc::new(limits) }
     }
 
     /// Why compiled components are not kept although they should be.
@@ -96,29 +104,36 @@ impl Sandbox {
         self.inner.cache.as_ref()
     }
 
-    /// Runs one call in a store of its own. The deadline covers everything in it, making the instance included.
-    pub(super) fn call<R>(
+    /// Runs one call in a store of its own, and measures it. The deadline covers everything in it, making the instance
+    /// included.
+    pub(super) fn measured<R>(
         &self,
         limits: &CallLimits,
         call: impl FnOnce(&mut Store<State>, &mut Stage) -> wasmtime::Result<R>,
-    ) -> Result<R, CallError> {
+    ) -> (Result<R, CallError>, CallCost) {
+        let begun = Instant::now();
         let ticking = self.inner.ticker.tick();
         let mut store = self.store(limits);
         let mut stage = Stage::Instantiating;
         // A guest that makes the machinery panic is a bug of the machinery, and must not take the host with it.
         let outcome = catch_unwind(AssertUnwindSafe(|| call(&mut store, &mut stage)));
         drop(ticking);
-        match outcome {
+        let cost = CallCost {
+            micros: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+            peak_memory: store.data().meter.peak(),
+        };
+        let outcome = match outcome {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(verdict(&error, store.data(), limits, &stage)),
             Err(_) => Err(CallError::Other(
                 "the sandbox panicked, which is a bug of Tidegate's or wasmtime's".to_owned(),
             )),
-        }
+        };
+        (outcome, cost)
     }
 
     fn store(&self, call: &CallLimits) -> Store<State> {
-        let limits = &self.inner.limits;
+        let limits = &*self.limits;
         let state = State { meter: Meter::new(limits, call), wasi: None, log: Log::new(limits.log) };
         let mut store = Store::new(&self.inner.engine, state);
         store.limiter(|state| &mut state.meter);
@@ -208,9 +223,9 @@ mod tests {
         let sandbox = Sandbox::new(Limits::default(), None).unwrap();
         let limits = sandbox.limits().for_call(0, 0);
         let error =
-            sandbox.call(&limits, |_, _| -> wasmtime::Result<()> { panic!("on purpose") }).unwrap_err();
+            sandbox.measured(&limits, |_, _| -> wasmtime::Result<()> { panic!("on purpose") }).0.unwrap_err();
         assert!(matches!(&error, CallError::Other(text) if text.contains("panicked")), "{error}");
-        assert_eq!(sandbox.call(&limits, |_, _| Ok(1)), Ok(1));
+        assert_eq!(sandbox.measured(&limits, |_, _| Ok(1)).0, Ok(1));
     }
 
     #[test]

@@ -5,18 +5,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::Serialize;
-use wasmtime::{Store, component::types::ComponentItem, error::Context};
-
-use crate::model::{AssetKey, AssetShape, NodeFacts};
+use wasmtime::Store;
 
 use super::{
     component::Plugin,
+    contract::{Description, Functions, PluginKind, sentence, wrong},
     error::{CallError, LoadError, LoadFault},
     limits::CallLimits,
-    sandbox::{Sandbox, Stage, State},
+    sandbox::{Sandbox, State},
     source::PluginSource,
 };
+use crate::model::{AssetKey, AssetShape, CallCost, NodeFacts, PluginRecord};
 use bindings::{
     TranslatorPre,
     exports::tidegate::translator::translation::{self, Asset, Node},
@@ -27,25 +26,11 @@ mod bindings {
     wasmtime::component::bindgen!({ path: "../wit/translator", world: "translator" });
 }
 
-/// The interface that a translator exports, with the version that this host was built with.
-pub(super) const INTERFACE: &str = "tidegate:translator/translation@0.1.0";
-
 /// A translator, ready to be called.
 pub struct Translator {
     sandbox: Sandbox,
     plugin: Plugin,
     ready: TranslatorPre<State>,
-}
-
-/// What a plugin says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Description {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// What it does, in one sentence.
-    pub summary: String,
 }
 
 impl Translator {
@@ -69,7 +54,8 @@ impl Translator {
 
     /// The interface that it implements, with its version.
     pub fn contract(&self) -> &str {
-        contract(&self.plugin).unwrap_or(INTERFACE)
+        let kind = PluginKind::Translator;
+        kind.contract(&self.plugin).unwrap_or(kind.interface())
     }
 
     /// Asks the plugin who it is.
@@ -77,11 +63,12 @@ impl Translator {
         let said = self.call(&self.limits("", &[]), |translator, store| {
             translator.tidegate_translator_translation().call_describe(store)
         })?;
-        Ok(Description {
-            name: sentence(&said.name),
-            version: sentence(&said.version),
-            summary: sentence(&said.summary),
-        })
+        Ok(Description::new(&said.name, &said.version, &said.summary))
+    }
+
+    /// Asks the plugin who it is, for the record of a run.
+    pub fn record(&self) -> Result<PluginRecord, CallError> {
+        Ok(self.describe()?.record(PluginKind::Translator, self.plugin.digest()))
     }
 
     /// Asks whether a configuration, a JSON object, can be used. The inner error is the plugin's sentence why not.
@@ -98,30 +85,31 @@ impl Translator {
         config: &str,
         nodes: &[NodeFacts],
     ) -> Result<Vec<Result<AssetShape, String>>, CallError> {
-        self.translate_within(Duration::MAX, config, nodes)
+        self.translate_within(Duration::MAX, config, nodes).0
     }
 
-    /// As [`Self::translate`], in a time that is at most this, and never more than the limits say.
+    /// As [`Self::translate`], in a time that is at most this, and never more than the limits say; with what it cost.
     pub fn translate_within(
         &self,
         time: Duration,
         config: &str,
         nodes: &[NodeFacts],
-    ) -> Result<Vec<Result<AssetShape, String>>, CallError> {
+    ) -> (Result<Vec<Result<AssetShape, String>>, CallError>, CallCost) {
         let nodes: Vec<Node> = nodes.iter().map(Node::from).collect();
         let mut limits = self.limits(config, &nodes);
         limits.time = limits.time.min(time);
-        let answers = self.call(&limits, |translator, store| {
+        let (answers, cost) = self.measured(&limits, |translator, store| {
             translator.tidegate_translator_translation().call_translate(store, config, &nodes)
-        })?;
-        if answers.len() != nodes.len() {
-            let (given, asked) = (answers.len(), nodes.len());
-            return Err(CallError::BadAnswer(format!("{given} answers for {asked} nodes")));
-        }
-        Ok(answers
-            .into_iter()
-            .map(|answer| answer.map_err(|reason| sentence(&reason)).and_then(shape))
-            .collect())
+        });
+        let answers = answers.and_then(|answers| {
+            if answers.len() != nodes.len() {
+                let (given, asked) = (answers.len(), nodes.len());
+                return Err(CallError::BadAnswer(format!("{given} answers for {asked} nodes")));
+            }
+            let answers = answers.into_iter();
+            Ok(answers.map(|answer| answer.map_err(|reason| sentence(&reason)).and_then(shape)).collect())
+        });
+        (answers, cost)
     }
 
     fn limits(&self, config: &str, nodes: &[Node]) -> CallLimits {
@@ -134,69 +122,24 @@ impl Translator {
         limits: &CallLimits,
         call: impl FnOnce(&bindings::Translator, &mut Store<State>) -> wasmtime::Result<R>,
     ) -> Result<R, CallError> {
-        self.sandbox.call(limits, |store, stage| {
-            let translator = self.ready.instantiate(&mut *store)?;
-            *stage = Stage::Calling;
-            call(&translator, store)
-        })
+        self.measured(limits, call).0
+    }
+
+    fn measured<R>(
+        &self,
+        limits: &CallLimits,
+        call: impl FnOnce(&bindings::Translator, &mut Store<State>) -> wasmtime::Result<R>,
+    ) -> (Result<R, CallError>, CallCost) {
+        self.sandbox.call_plugin(limits, |store| self.ready.instantiate(store), call)
     }
 }
 
-/// Links a component against what plugins get, and checks the types of what it exports.
 fn ready(sandbox: &Sandbox, plugin: &Plugin) -> Result<TranslatorPre<State>, LoadFault> {
-    let Some(has) = contract(plugin) else {
-        return Err(LoadFault::AnotherWorld { exports: plugin.exports().to_vec() });
+    let check = |functions: &Functions<'_>| {
+        functions.check_common::<translation::Description>()?;
+        functions.check::<(&str, &[Node]), (Vec<Result<Asset, String>>,)>("translate")
     };
-    if !compatible(has) {
-        return Err(LoadFault::AnotherVersion { has: has.to_owned(), reads: INTERFACE.to_owned() });
-    }
-    if let Some(interface) = plugin.denied_import() {
-        return Err(LoadFault::NotGranted { interface: interface.clone() });
-    }
-    let wrong = |error: wasmtime::Error| LoadFault::WrongTypes { detail: format!("{error:#}") };
-    let linked = sandbox.linker().instantiate_pre(plugin.component()).map_err(wrong)?;
-    check_types(plugin, has).map_err(wrong)?;
-    TranslatorPre::new(linked).map_err(wrong)
-}
-
-/// Checks the functions of the exported interface. The generated code would do so as late as in each call.
-fn check_types(plugin: &Plugin, interface: &str) -> wasmtime::Result<()> {
-    let component = plugin.component();
-    let kind = component.component_type();
-    let types = kind.instance_type();
-    let instance = component.get_export_index(None, interface);
-    let function = |name: &str| match component.get_export(instance.as_ref(), name) {
-        Some((ComponentItem::ComponentFunc(function), _)) => Ok(function),
-        _ => Err(wasmtime::format_err!("there is no function `{name}`")),
-    };
-    let named = |name: &str| format!("the function `{name}`");
-    function("describe")?
-        .typecheck::<(), (translation::Description,)>(&types)
-        .with_context(|| named("describe"))?;
-    function("check-config")?
-        .typecheck::<(&str,), (Result<(), String>,)>(&types)
-        .with_context(|| named("check-config"))?;
-    function("translate")?
-        .typecheck::<(&str, &[Node]), (Vec<Result<Asset, String>>,)>(&types)
-        .with_context(|| named("translate"))
-}
-
-/// The export that makes a plugin a translator, of whatever version.
-fn contract(plugin: &Plugin) -> Option<&str> {
-    let (name, _) = INTERFACE.split_once('@')?;
-    let of_this_name = |export: &&String| export.split('@').next() == Some(name);
-    let exports = plugin.exports();
-    let best = exports.iter().filter(of_this_name).find(|export| compatible(export));
-    best.or_else(|| exports.iter().find(of_this_name)).map(String::as_str)
-}
-
-/// Versions before 1.0 are compatible where the second number is the same.
-fn compatible(interface: &str) -> bool {
-    let minor = |name: &str| -> Option<(String, String)> {
-        let mut numbers = name.split_once('@')?.1.split('.');
-        Some((numbers.next()?.to_owned(), numbers.next()?.to_owned()))
-    };
-    minor(interface).is_some() && minor(interface) == minor(INTERFACE)
+    TranslatorPre::new(PluginKind::Translator.link(sandbox, plugin, check)?).map_err(wrong)
 }
 
 /// About the bytes that a node takes up.
@@ -243,20 +186,6 @@ impl From<&AssetShape> for Asset {
             metadata: shape.metadata.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
         }
     }
-}
-
-/// What a plugin says to people: one line, of a length that can be read, without what would disturb a terminal.
-fn sentence(said: &str) -> String {
-    // The last are the marks that make text run backwards.
-    let disturbs = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let words: Vec<_> =
-        said.split(|c: char| disturbs(c) || c == ' ').filter(|word| !word.is_empty()).collect();
-    let mut line = words.join(" ");
-    if let Some((end, _)) = line.char_indices().nth(1000) {
-        line.truncate(end);
-        line.push('…');
-    }
-    line
 }
 
 /// An answer as the host's own type, if it keeps the contract's rules.
@@ -337,20 +266,5 @@ mod tests {
         assert!(error(with(vec![pair("x", "1"), pair("x", "1")])).contains("twice"));
         let tags = vec![pair("x", ""), pair("x", "1")];
         assert!(error(Asset { tags, ..asset(&["a"]) }).contains("tag `x` twice"));
-    }
-
-    #[test]
-    fn sentences_are_one_line_that_a_terminal_can_show() {
-        assert_eq!(sentence("two\nlines\tand  \u{1b}[31mred\u{202e}"), "two lines and [31mred");
-        assert_eq!(sentence(&"é".repeat(5000)).chars().count(), 1001);
-        assert_eq!(sentence(""), "");
-    }
-
-    #[test]
-    fn versions_are_compatible_up_to_the_patch() {
-        assert!(compatible("tidegate:translator/translation@0.1.7"));
-        assert!(!compatible("tidegate:translator/translation@0.2.0"));
-        assert!(!compatible("tidegate:translator/translation@1.1.0"));
-        assert!(!compatible("tidegate:translator/translation"));
     }
 }

@@ -3,14 +3,18 @@
 //! Owns the rule for a translator that fails: the assets are what they are without one, there is one warning, and it is
 //! not called again. Never prints, and never fails itself.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use serde_json::Value;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use crate::{
-    model::{AssetShape, NodeFacts, PluginRecord},
-    plugins::{CallError, LoadError, Origin, PluginSource, Sandbox, Translator},
+    model::{AssetShape, CallCost, NodeFacts, PluginCall, PluginRecord, json_of},
+    plugins::{CallError, Catalogue, LoadError, Translator},
 };
 
 /// How long translating a whole project may take.
@@ -20,12 +24,23 @@ pub const PROJECT_TIME: Duration = Duration::from_secs(60);
 pub struct ProjectTranslator {
     plugin: String,
     config: String,
-    ready: Option<Translator>,
+    ready: Option<Arc<Translator>>,
     record: Option<PluginRecord>,
     notice: Option<String>,
     fault: Option<TranslatorFault>,
     left: Duration,
     translated: usize,
+    /// All calls, as if they had been one.
+    asked: Asked,
+}
+
+/// What the translator was asked, and what it answered.
+#[derive(Default)]
+struct Asked {
+    at: Option<Timestamp>,
+    nodes: Vec<String>,
+    answers: Map<String, Value>,
+    cost: CallCost,
 }
 
 /// Why a translator is not used, or not any more.
@@ -76,54 +91,34 @@ impl TranslatorFault {
 }
 
 impl ProjectTranslator {
-    /// Loads a project's translator, asks who it is, and lets it check its configuration. What goes wrong is in
-    /// [`Self::fault`].
-    pub fn open(sandbox: &Sandbox, source: &PluginSource, config: &Value) -> Self {
-        let config = if config.is_null() { "{}".to_owned() } else { config.to_string() };
+    /// Loads a project's translator, asks who it is, and lets it check its configuration; where the project gives none, the
+    /// one beside the plugin counts. What goes wrong is in [`Self::fault`].
+    pub fn open(catalogue: &Catalogue, reference: &str, config: &Value) -> Self {
         let mut project = Self {
-            plugin: source.to_string(),
-            config,
+            plugin: reference.to_owned(),
+            config: String::new(),
             ready: None,
             record: None,
             notice: None,
             fault: None,
             left: PROJECT_TIME,
             translated: 0,
+            asked: Asked::default(),
         };
-        if let Err(fault) = project.load(sandbox, source) {
+        if let Err(fault) = project.load(catalogue, config) {
             project.give_up(fault);
         }
         project
     }
 
-    /// A translator whose plugin is known not to load: a source that could not even be read as one.
-    pub fn broken(error: LoadError) -> Self {
-        Self {
-            plugin: error.plugin.clone(),
-            config: String::new(),
-            ready: None,
-            record: None,
-            notice: None,
-            fault: Some(TranslatorFault::Load(error)),
-            left: Duration::ZERO,
-            translated: 0,
-        }
-    }
-
-    fn load(&mut self, sandbox: &Sandbox, source: &PluginSource) -> Result<(), TranslatorFault> {
-        let translator = Translator::load(sandbox, source).map_err(TranslatorFault::Load)?;
-        if let Origin::CacheUnusable(why) = translator.plugin().origin() {
-            self.notice = Some(format!("plugin `{}` was compiled once more: {why}", self.plugin));
-        }
+    fn load(&mut self, catalogue: &Catalogue, config: &Value) -> Result<(), TranslatorFault> {
+        let translator = catalogue.translator(&self.plugin).map_err(TranslatorFault::Load)?;
+        self.config = configuration(config, &catalogue.settings(&self.plugin));
+        let recompiled = translator.plugin().recompiled();
+        self.notice = recompiled.map(|why| format!("plugin `{}` was compiled once more: {why}", self.plugin));
         let plugin = self.plugin.clone();
         let called = |error| TranslatorFault::Call { plugin: plugin.clone(), error };
-        let said = translator.describe().map_err(called)?;
-        self.record = Some(PluginRecord {
-            kind: "translator".to_owned(),
-            name: said.name,
-            version: said.version,
-            digest: translator.plugin().digest().to_owned(),
-        });
+        self.record = Some(translator.record().map_err(called)?);
         if let Err(reason) = translator.check_config(&self.config).map_err(called)? {
             return Err(TranslatorFault::Config { plugin, reason });
         }
@@ -158,14 +153,36 @@ impl ProjectTranslator {
         self.fault.is_some() && self.translated > 0
     }
 
+    /// What is kept of its calls, all in one; none where it was never asked. The nodes stand in it by their ids: what they
+    /// are stands in the manifest.
+    pub fn call(&self, subject: String) -> Option<PluginCall> {
+        let Asked { at, nodes, answers, cost } = &self.asked;
+        let config: Value = serde_json::from_str(&self.config).unwrap_or_default();
+        Some(PluginCall {
+            at: (*at)?,
+            plugin: self.record.clone()?,
+            subject,
+            input: json!({ "config": config, "nodes": nodes }),
+            answer: self.fault.is_none().then(|| Value::Object(answers.clone())),
+            cost: *cost,
+            verdict: match &self.fault {
+                None => "ok".to_owned(),
+                Some(TranslatorFault::Call { error, .. }) => error.to_string(),
+                Some(fault) => fault.to_string(),
+            },
+        })
+    }
+
     /// Translates some of the project's nodes, one answer a node. The error of an answer is the plugin's sentence about
     /// that node. Once the translator has failed, each node's answer is its default asset.
     pub fn translate(&mut self, nodes: &[NodeFacts]) -> Vec<Result<AssetShape, String>> {
         let defaults = || nodes.iter().map(|node| Ok(node.default.clone())).collect();
         let Some(translator) = &self.ready else { return defaults() };
         let begun = Instant::now();
-        let answers = translator.translate_within(self.left, &self.config, nodes);
+        let at = Timestamp::now();
+        let (answers, cost) = translator.translate_within(self.left, &self.config, nodes);
         self.left = self.left.saturating_sub(begun.elapsed());
+        self.asked.add(at, nodes, answers.as_deref().unwrap_or_default(), cost);
         match answers {
             Ok(answers) => {
                 self.translated += nodes.len();
@@ -188,4 +205,35 @@ impl ProjectTranslator {
         self.ready = None;
         self.fault = Some(fault);
     }
+}
+
+impl Asked {
+    fn add(
+        &mut self,
+        at: Timestamp,
+        nodes: &[NodeFacts],
+        answers: &[Result<AssetShape, String>],
+        cost: CallCost,
+    ) {
+        self.at.get_or_insert(at);
+        self.nodes.extend(nodes.iter().map(|node| node.unique_id.clone()));
+        for (node, answer) in nodes.iter().zip(answers) {
+            let answer = match answer {
+                Ok(shape) => json!(shape.key.to_string()),
+                Err(reason) => json!({ "error": reason }),
+            };
+            self.answers.insert(node.unique_id.clone(), answer);
+        }
+        self.cost.micros += cost.micros;
+        self.cost.peak_memory = self.cost.peak_memory.max(cost.peak_memory);
+    }
+}
+
+/// The configuration that counts, as JSON: what the project says, or what stands beside the plugin.
+fn configuration(said: &Value, beside: &toml::Table) -> String {
+    if said.as_object().is_some_and(|said| !said.is_empty()) {
+        return said.to_string();
+    }
+    let beside = beside.get("config").cloned().and_then(json_of);
+    beside.map_or_else(|| "{}".to_owned(), |config| config.to_string())
 }

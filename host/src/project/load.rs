@@ -153,24 +153,40 @@ fn sentence(duplicates: &[DuplicateKey]) -> String {
     text + &rest(duplicates.len())
 }
 
+/// A setting, and the key in it that nobody knows, where it is about one.
+type About<'r> = (&'r str, Option<&'r str>);
+
 /// One warning for each setting that was passed over.
 fn remarks(remarks: &[Remark]) -> Vec<String> {
-    let mut by_setting: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut by_setting: Vec<(About<'_>, Vec<&str>)> = Vec::new();
     for remark in remarks {
-        match by_setting.iter_mut().find(|(setting, _)| *setting == remark.setting) {
+        let about = (remark.setting, remark.unknown.as_deref());
+        match by_setting.iter_mut().find(|(known, _)| *known == about) {
             Some((_, nodes)) => nodes.push(&remark.unique_id),
-            None => by_setting.push((remark.setting, vec![&remark.unique_id])),
+            None => by_setting.push((about, vec![&remark.unique_id])),
         }
     }
-    let warning = |(setting, nodes): (&str, Vec<&str>)| {
+    let warning = |((setting, unknown), nodes): (About<'_>, Vec<&str>)| {
         let named = nodes.iter().take(NAMED).map(|node| format!("`{node}`")).collect::<Vec<_>>().join(", ");
+        let see = format!("see {named}{}", rest(nodes.len()));
+        if let Some(key) = unknown {
+            return format!("`{key}` in `{setting}` is a key that nobody knows, and is ignored: {see}");
+        }
         let expected = match setting.rsplit('.').next() {
             Some("asset_key") => "a string or a list of strings, none of them empty",
             Some("group") => "a string",
             Some("tags") => "a string, a list of strings, or names with values",
+            Some("fresh_within") => {
+                "a span such as `24h`, or a block with `within` (such a span), `deadline` (a cron expression), \
+                 `time_zone` and `severity` (`error` or `warn`)"
+            }
+            Some("freshness_check") => {
+                "a block with `lower_bound_delta_seconds` (a number above 0), `deadline_cron`, `timezone` and \
+                 `severity` (`ERROR` or `WARN`)"
+            }
             _ => "a string or a list of strings",
         };
-        format!("`{setting}` is ignored where it is not {expected}: see {named}{}", rest(nodes.len()))
+        format!("`{setting}` is ignored where it is not {expected}: {see}")
     };
     by_setting.into_iter().map(warning).collect()
 }
@@ -296,6 +312,22 @@ mod tests {
         };
         let error = load("shop", &path, Some(&mut translate)).unwrap_err();
         insta::assert_snapshot!(error);
+    }
+
+    #[test]
+    fn what_a_setting_should_be_is_said_of_each() {
+        let meta = [json!({"within": 3}), json!({"within": "1h", "sevrity": "warn"})];
+        let (_directory, path) = project((0..).zip(meta).map(|(i, fresh)| {
+            let meta = json!({"tidegate": {"fresh_within": fresh}});
+            (format!("model.p.m{i}"), json!({"name": format!("m{i}"), "meta": meta}))
+        }));
+        let warnings = load("shop", &path, None).unwrap().warnings;
+        assert!(
+            warnings[0].contains("is not a span such as `24h`, or a block with `within`"),
+            "{warnings:?}"
+        );
+        assert!(warnings[0].ends_with("see `model.p.m0`"), "{warnings:?}");
+        assert!(warnings[1].starts_with("`sevrity` in `meta.tidegate.fresh_within`"), "{warnings:?}");
     }
 
     #[test]

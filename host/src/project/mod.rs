@@ -10,5 +10,5 @@ mod prepare;
 
 pub use files::{is_foreign_folder, is_source, profiles_file, wanted_environment};
 pub use load::{DuplicateKey, LoadError, Loaded, Translate, load};
-pub use open::{OpenError, Opened, look, open, open_translator};
+pub use open::{OpenError, Opened, look, open};
 pub use prepare::{Call, Folder, PrepareError, Prepared, prepare, revision};

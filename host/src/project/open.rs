@@ -1,16 +1,17 @@
 //! Opening a project: its manifest prepared, read, and shaped by its translator.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
-    load::{LoadError, load},
+    load::{LoadError, Loaded, load},
     prepare::{Call, Folder, PrepareError, Prepared, prepare},
 };
 use crate::{
     config,
-    model::{PluginRecord, Project},
-    plugins::{Limits, PluginSource, Sandbox, SandboxError},
+    model::{PluginCall, PluginRecord, Project},
+    plugins::Catalogue,
     policy::ProjectTranslator,
+    process,
 };
 
 /// A project that can be looked at and run.
@@ -19,11 +20,13 @@ pub struct Opened {
     /// The project.
     pub project: Project,
     /// The manifest that it was read from.
-    pub manifest: std::path::PathBuf,
+    pub manifest: PathBuf,
     /// What dbt was found and what the project reads; none where the last good manifest had to do.
     pub prepared: Option<Prepared>,
     /// The plugins that had a say.
     pub plugins: Vec<PluginRecord>,
+    /// What they were asked and what they answered.
+    pub calls: Vec<PluginCall>,
     /// What the operator should know.
     pub warnings: Vec<String>,
 }
@@ -50,36 +53,41 @@ impl OpenError {
 }
 
 /// Opens a project, preparing its manifest where it is missing or old.
-pub fn open(project: &config::Project, state_dir: &Path, call: &Call<'_>) -> Result<Opened, OpenError> {
+pub fn open(
+    project: &config::Project,
+    state_dir: &Path,
+    catalogue: &Catalogue,
+    call: &Call<'_>,
+) -> Result<Opened, OpenError> {
     let folder = Folder::of(state_dir, project);
     if let Some(manifest) = &project.manifest {
         let prepared = Prepared::elsewhere(&project.dbt, &folder, manifest)?;
-        let (loaded, plugins, warnings) = shape(project, state_dir, manifest, call)?;
-        return Ok(Opened {
-            project: loaded,
-            manifest: manifest.clone(),
-            prepared: Some(prepared),
-            plugins,
-            warnings,
-        });
+        return Ok(shape(project, catalogue, manifest, call)?.opened(manifest.clone(), Some(prepared)));
     }
+    // Whichever verb comes first makes it, and it is as private from any.
+    process::make_state_dir(state_dir)
+        .map_err(|source| PrepareError::Io { path: state_dir.to_owned(), source })?;
     let mut prepared = prepare(&project.dbt, &folder, call)?;
-    let mut shaped = shape(project, state_dir, &prepared.manifest, call);
+    let mut shaped = shape(project, catalogue, &prepared.manifest, call);
     if !prepared.is_new && matches!(shaped, Err(LoadError::Manifest(_))) {
         // Something has damaged what dbt once wrote well: it can write it again.
         folder.forget();
         prepared = prepare(&project.dbt, &folder, call)?;
-        shaped = shape(project, state_dir, &prepared.manifest, call);
+        shaped = shape(project, catalogue, &prepared.manifest, call);
     }
-    let (loaded, plugins, warnings) = shaped?;
+    let shaped = shaped?;
     prepared.accept()?;
-    let manifest = prepared.manifest.clone();
-    Ok(Opened { project: loaded, manifest, prepared: Some(prepared), plugins, warnings })
+    Ok(shaped.opened(prepared.manifest.clone(), Some(prepared)))
 }
 
 /// Opens a project for looking at it: where it cannot be prepared, as it was when it last could be, with a warning.
-pub fn look(project: &config::Project, state_dir: &Path, call: &Call<'_>) -> Result<Opened, OpenError> {
-    let error = match open(project, state_dir, call) {
+pub fn look(
+    project: &config::Project,
+    state_dir: &Path,
+    catalogue: &Catalogue,
+    call: &Call<'_>,
+) -> Result<Opened, OpenError> {
+    let error = match open(project, state_dir, catalogue, call) {
         Err(OpenError::Prepare(error)) if !matches!(error, PrepareError::Stopped) => error,
         Err(OpenError::Load(LoadError::Manifest(error))) => return Err(LoadError::Manifest(error).into()),
         other => return other,
@@ -88,28 +96,37 @@ pub fn look(project: &config::Project, state_dir: &Path, call: &Call<'_>) -> Res
     if !manifest.is_file() {
         return Err(error.into());
     }
-    let (loaded, plugins, mut warnings) = shape(project, state_dir, &manifest, call)?;
-    warnings.insert(0, format!("{error}\nshowing the project as it was when dbt could last read it"));
-    Ok(Opened { project: loaded, manifest, prepared: None, plugins, warnings })
+    let mut shaped = shape(project, catalogue, &manifest, call)?;
+    let old = format!("{error}\nshowing the project as it was when dbt could last read it");
+    shaped.loaded.warnings.insert(0, old);
+    Ok(shaped.opened(manifest, None))
+}
+
+/// A project as its manifest and its translator tell.
+struct Shaped {
+    loaded: Loaded,
+    plugins: Vec<PluginRecord>,
+    calls: Vec<PluginCall>,
+}
+
+impl Shaped {
+    fn opened(self, manifest: PathBuf, prepared: Option<Prepared>) -> Opened {
+        let Self { loaded: Loaded { project, warnings }, plugins, calls } = self;
+        Opened { project, manifest, prepared, plugins, calls, warnings }
+    }
 }
 
 fn shape(
     project: &config::Project,
-    state_dir: &Path,
+    catalogue: &Catalogue,
     manifest: &Path,
     call: &Call<'_>,
-) -> Result<(Project, Vec<PluginRecord>, Vec<String>), LoadError> {
+) -> Result<Shaped, LoadError> {
     let Some(translator) = &project.translator else {
         let loaded = load(&project.name, manifest, None)?;
-        return Ok((loaded.project, Vec::new(), loaded.warnings));
+        return Ok(Shaped { loaded, plugins: Vec::new(), calls: Vec::new() });
     };
-    let mut translator = match open_translator(translator, state_dir) {
-        Ok(translator) => translator,
-        Err(error) => {
-            let loaded = load(&project.name, manifest, None)?;
-            return Ok((loaded.project, Vec::new(), vec![format!("no translator is used: {error}")]));
-        }
-    };
+    let mut translator = ProjectTranslator::open(catalogue, &translator.plugin, &translator.config);
     let mut loaded = load(&project.name, manifest, Some(&mut |nodes| translator.translate(nodes)));
     if let Some(text) = translator.notice() {
         (call.notice)(text);
@@ -117,27 +134,11 @@ fn shape(
     if translator.is_partial() {
         loaded = load(&project.name, manifest, None);
     }
-    let loaded = loaded?;
-    let warnings = loaded.warnings.into_iter().chain(translator.warning());
-    let plugins = translator.record().into_iter().cloned().collect();
-    Ok((loaded.project, plugins, warnings.collect()))
-}
-
-/// A translator as the configuration names it; what is wrong with it is its fault, never an error.
-///
-/// # Errors
-///
-/// Where this machine cannot run any plugin.
-pub fn open_translator(
-    translator: &config::Translator,
-    state_dir: &Path,
-) -> Result<ProjectTranslator, SandboxError> {
-    let source = match PluginSource::parse(&translator.plugin, Path::new("/")) {
-        Ok(source) => source,
-        Err(error) => return Ok(ProjectTranslator::broken(error)),
-    };
-    // A compile cache that cannot be used only costs time.
-    let sandbox = Sandbox::new(Limits::default(), Some(state_dir))
-        .or_else(|_| Sandbox::new(Limits::default(), None))?;
-    Ok(ProjectTranslator::open(&sandbox, &source, &translator.config))
+    let mut loaded = loaded?;
+    loaded.warnings.extend(translator.warning());
+    Ok(Shaped {
+        loaded,
+        plugins: translator.record().into_iter().cloned().collect(),
+        calls: translator.call(format!("project {}", project.name)).into_iter().collect(),
+    })
 }

@@ -164,7 +164,7 @@ pub fn prepare(options: &dbt::Options, folder: &Folder, call: &Call<'_>) -> Resu
         let path = path.to_owned();
         move |source| PrepareError::Io { path, source }
     };
-    fs::create_dir_all(&folder.0).map_err(io(&folder.0))?;
+    process::make_private(&folder.0).map_err(io(&folder.0))?;
     let known = read_record(folder);
     if let Some(record) = &known
         && folder.manifest().is_file()
@@ -315,7 +315,7 @@ fn run_dbt(
     let args: Vec<_> = args.iter().map(|&arg| arg.to_owned()).collect();
     let target = folder.target();
     let io = |path: &Path, source| PrepareError::Io { path: path.to_owned(), source };
-    fs::create_dir_all(&target).map_err(|e| io(&target, e))?;
+    process::make_private(&target).map_err(|e| io(&target, e))?;
     let invocation =
         dbt::invocation(options, program.to_owned(), &args, &target, process::environment(), wanted, &[]);
     let secrets: Vec<_> = invocation.env.keys().filter(|name| dbt::is_secret_name(name)).cloned().collect();

@@ -10,10 +10,10 @@ use std::{
 use clap::Parser;
 use tidegate::{
     cli::plugin::{Output, PluginCommand, hint},
-    plugins::PluginSource,
+    plugins::{Catalogue, PluginKind, PluginSource},
 };
 
-use crate::{File, built, guest::Guest};
+use crate::{File, built, guest::Guest, pieces::Pieces};
 
 #[derive(Parser)]
 struct Cli {
@@ -122,7 +122,10 @@ fn inspect_tells_what_it_can_of_a_plugin_that_cannot_be_used() {
         said.data
     );
     assert!(said.notes.contains("cannot be used: it exports nothing that Tidegate calls"), "{}", said.notes);
-    assert!(said.notes.contains("\nhint: a translator exports `tidegate:translator/translation@0.1.0`\n"));
+    for kind in PluginKind::ALL {
+        let exports = format!("a {} exports `{}`", kind.noun(), kind.interface());
+        assert!(said.notes.contains(&exports), "{}", said.notes);
+    }
 
     let said = plugin(&["inspect", "builtin:source-prefx"]);
     assert!(said.notes.ends_with("hint: did you mean `builtin:source-prefix`?\n"), "{}", said.notes);
@@ -135,6 +138,18 @@ fn test_runs_the_cases_of_source_prefix() {
     assert!(said.data.contains("\nok     source.toml\n"), "{}", said.data);
     let count = cases().read_dir().unwrap().count();
     assert!(said.data.ends_with(&format!("\n{count} passed\n")), "{}", said.data);
+}
+
+#[test]
+fn every_plugin_that_tidegate_carries_passes_its_cases() {
+    for reference in Catalogue::builtins() {
+        let name = reference.trim_start_matches("builtin:");
+        let cases = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../plugins/{name}/cases"));
+        let said = plugin(&["test", &path(&built(name)), "--cases", cases.to_str().unwrap()]);
+        assert!(said.success, "{name}\n{}\n{}", said.data, said.notes);
+        let said = plugin(&["inspect", &reference]);
+        assert!(said.data.contains("imports   nothing: it can compute, and nothing else\n"), "{}", said.data);
+    }
 }
 
 #[test]
@@ -220,4 +235,42 @@ fn child_that_tests_a_plugin() {
     let said = plugin(&["test", Path::new(&folder).to_str().unwrap()]);
     println!("{}{}", said.data, said.notes);
     assert!(said.success);
+}
+
+#[test]
+fn retry_policies_and_notifiers_have_cases_too() {
+    let test = |pieces: Pieces, case: &str| {
+        let cases = folder(&[("a.toml", case)]);
+        let file = File::new(pieces.build());
+        plugin(&["test", &path(&file.source()), "--cases", cases.path().to_str().unwrap()])
+    };
+    let waits = || Pieces::retry_policy(Some((60_000, 1, None)), "it is locked");
+    let case = "[failure]\nkind = \"node\"\n[[failure.failed]]\nname = \"orders\"\n\
+        [expect]\ndecision = \"retry\"\nafter = \"1m\"\nscope = \"unfinished\"\nreason = \"locked\"\n";
+    let said = test(waits(), case);
+    assert!(said.success, "{}{}", said.data, said.notes);
+    assert!(
+        said.data.contains("kind      retry-policy (tidegate:retry-policy/retrying@0.1.0)\n"),
+        "{}",
+        said.data
+    );
+    assert!(said.data.ends_with("ok     a.toml\n1 passed\n"), "{}", said.data);
+    let said = test(waits(), "[failure]\n[expect]\ndecision = \"give-up\"\n");
+    assert!(!said.success);
+    assert!(said.data.contains("decision    expected \"give-up\"\n"), "{}", said.data);
+    let said = test(Pieces { answer: "unreachable", ..waits() }, case);
+    assert!(said.data.contains("the plugin broke off: it panicked or aborted"), "{}", said.data);
+
+    let hook = || Pieces::notifier("ops", "", ("Content-Type", "application/json"), br#"{"text": "hello"}"#);
+    let case = "[notification]\nkind = \"run_failed\"\n[[expect.requests]]\ndestination = \"ops\"\n\
+        json = { text = \"hello\" }\n";
+    let said = test(hook(), case);
+    assert!(said.success, "{}{}", said.data, said.notes);
+    assert!(said.data.contains("kind      notifier (tidegate:notifier/notifying@0.1.0)\n"), "{}", said.data);
+    // Where that destination does not exist, the request is an error of the plugin's.
+    let said = test(hook(), &format!("destinations = [{{ name = \"mail\", kind = \"smtp\" }}]\n{case}"));
+    assert!(said.data.contains("which is none of the destinations that it may send to"), "{}", said.data);
+    // A case of another kind is none of this one.
+    let said = test(hook(), &format!("{NODE}[expect]\nkey = [\"orders\"]\n"));
+    assert!(said.notes.contains("a.toml") && said.notes.contains("unknown field"), "{}", said.notes);
 }

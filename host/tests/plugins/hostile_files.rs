@@ -39,7 +39,19 @@ fn name(fault: &LoadFault) -> &'static str {
         LoadFault::AnotherVersion { .. } => "another version",
         LoadFault::NotGranted { .. } => "not granted",
         LoadFault::WrongTypes { .. } => "wrong types",
+        // Those have their tests beside the other kinds and the catalogue.
+        LoadFault::AnotherKind { .. } => "another kind",
+        LoadFault::Silent(_) => "silent",
+        LoadFault::Settings { .. } => "settings",
+        LoadFault::Config { .. } => "config",
+        LoadFault::Name(_) => "name",
+        LoadFault::NotInFolder { .. } => "not in folder",
     }
+}
+
+fn prebuilt() -> Vec<u8> {
+    let PluginSource::File(path) = built("source-prefix") else { unreachable!() };
+    std::fs::read(path).unwrap()
 }
 
 fn guest(change: impl FnOnce(&mut Guest)) -> Vec<u8> {
@@ -72,6 +84,8 @@ fn each_broken_file_gets_its_fault() {
         (fault(wat::parse_str("(module)").unwrap()), "the file holds a core module, not a component"),
         (fault(&good[..5]), "the component ends early, at byte 5: the file is truncated"),
         (fault(&good[..good.len() - 7]), "the component ends early, at byte "),
+        // In the middle of its core module, as most copies are cut that do not end.
+        (fault(&prebuilt()[..30_000]), "the component ends early, at byte 30000: the file is truncated"),
         (fault(garbled), "the component is not valid at byte 8: "),
         (fault(around("(func (result i32))")), "the component is not valid at byte "),
         (
@@ -158,8 +172,7 @@ fn a_component_of_fifty_thousand_functions_is_refused_in_time() {
 #[test]
 fn a_truncated_plugin_is_refused_wherever_it_ends() {
     let sandbox = sandbox();
-    let PluginSource::File(path) = built("source-prefix") else { unreachable!() };
-    let whole = std::fs::read(path).unwrap();
+    let whole = prebuilt();
     for end in (0..whole.len()).step_by(1024) {
         assert!(load(&sandbox, &whole[..end]).is_err(), "cut at {end}");
     }

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it should be")]
 
+mod catalogue;
 mod commands;
 mod guest;
 mod honest;
 mod hostile_calls;
 mod hostile_files;
+mod kinds;
+mod pieces;
 mod policy;
 
 use std::{path::PathBuf, time::Duration};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tidegate::{
     model::NodeFacts,
-    plugins::{PluginSource, Sandbox},
+    plugins::{Catalogue, PluginSource, Sandbox},
     policy::{ProjectTranslator, TranslatorFault},
 };
 
@@ -17,15 +17,19 @@ fn defaults(nodes: &[NodeFacts]) -> Vec<Result<tidegate::model::AssetShape, Stri
     nodes.iter().map(|node| Ok(node.default.clone())).collect()
 }
 
+fn of_source(sandbox: &Sandbox, source: &PluginSource, config: &Value) -> ProjectTranslator {
+    ProjectTranslator::open(&Catalogue::new(sandbox.clone(), None), &source.to_string(), config)
+}
+
 fn open(guest: &Guest) -> ProjectTranslator {
-    ProjectTranslator::open(&sandbox(), &File::new(guest.build()).source(), &Value::Null)
+    of_source(&sandbox(), &File::new(guest.build()).source(), &Value::Null)
 }
 
 #[test]
 fn a_translator_that_works_is_on_record() {
     let sandbox = Sandbox::new(Default::default(), None).unwrap();
     let config = json!({"prefix": "lake"});
-    let mut translator = ProjectTranslator::open(&sandbox, &built("source-prefix"), &config);
+    let mut translator = of_source(&sandbox, &built("source-prefix"), &config);
     let answers = translator.translate(&nodes());
     assert_eq!(answers[0].as_ref().unwrap().key.to_string(), "lake/raw/raw_orders");
     assert_eq!(answers[1].as_ref().unwrap().key.to_string(), "orders");
@@ -38,7 +42,7 @@ fn a_translator_that_works_is_on_record() {
 #[test]
 fn a_translator_that_does_not_load_leaves_the_defaults() {
     let source = PluginSource::File("/nowhere/plugin.wasm".into());
-    let mut translator = ProjectTranslator::open(&sandbox(), &source, &Value::Null);
+    let mut translator = of_source(&sandbox(), &source, &Value::Null);
     assert_eq!(translator.translate(&nodes()), defaults(&nodes()));
     assert_eq!(translator.record(), None);
     assert_eq!(
@@ -52,7 +56,7 @@ fn a_translator_that_does_not_load_leaves_the_defaults() {
 #[test]
 fn a_configuration_that_is_refused_is_told_apart() {
     let sandbox = Sandbox::new(Default::default(), None).unwrap();
-    let translator = ProjectTranslator::open(&sandbox, &built("source-prefix"), &json!({"prefx": 1}));
+    let translator = of_source(&sandbox, &built("source-prefix"), &json!({"prefx": 1}));
     let Some(TranslatorFault::Config { reason, .. }) = translator.fault() else { panic!() };
     assert!(reason.contains("prefx"), "{reason}");
     assert!(translator.record().is_some());
@@ -67,7 +71,7 @@ fn after_the_first_fault_a_translator_is_not_tried_again() {
             (call $refuse (local.get $count))",
         ..Guest::default()
     };
-    let mut translator = ProjectTranslator::open(&sandbox, &File::new(spins.build()).source(), &Value::Null);
+    let mut translator = of_source(&sandbox, &File::new(spins.build()).source(), &Value::Null);
     assert_eq!(translator.translate(&nodes()[..1]), [Err("no".to_owned())]);
     assert!(!translator.is_partial());
     assert_eq!(translator.translate(&nodes()), defaults(&nodes()));
