@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::waiting;
 use crate::model::{
-    Attempt, AttemptId, Event, EventKind, NodeResult, NodeRun, NodeState, ResourceType, ResultsSource, Run,
-    RunState, Step, StepRequest,
+    AtTheGate, Attempt, AttemptId, Event, EventKind, Gate, NodeResult, NodeRun, NodeState, ResourceType,
+    ResultsSource, RetryDecision, Run, RunState, Step, StepRequest,
 };
 
 /// What an event changed, so that a store writes only that.
@@ -102,6 +103,8 @@ pub fn apply(run: &mut Run, event: &Event) -> Touched {
                 planned: None,
                 nothing_to_do: false,
                 has_results: false,
+                decided: None,
+                gate: None,
                 nodes: Default::default(),
             });
         }
@@ -114,6 +117,16 @@ pub fn apply(run: &mut Run, event: &Event) -> Touched {
             step.state = *state;
             end(attempt, *state, reason.clone(), at, &mut touched);
         }
+        EventKind::RetryDecided { attempt: id, decided } => {
+            let Some(step) = step_mut(run, *id) else { return touched };
+            let fits = |a: &&mut Attempt| a.id == *id && a.state.is_finished() && a.decided.is_none();
+            if let Some(attempt) = step.attempts.last_mut().filter(fits) {
+                attempt.decided = Some(decided.clone());
+                if matches!(decided.decision, RetryDecision::Retry { .. }) {
+                    step.state = RunState::Running;
+                }
+            }
+        }
         kind => {
             let cancelled = run.stopped().is_some();
             if let Some(attempt) = attempt_of(kind).and_then(|id| attempt_mut(run, id)) {
@@ -125,11 +138,12 @@ pub fn apply(run: &mut Run, event: &Event) -> Touched {
 }
 
 fn finish(run: &mut Run, state: RunState, reason: Option<String>, at: Timestamp, touched: &mut Touched) {
+    // A run whose host was gone ended when its dbt did, and not when somebody noticed; one that waited for another attempt
+    // ends now.
+    let ends = run.steps.iter().flat_map(|s| &s.attempts).filter_map(|a| a.finished_at);
+    run.finished_at = if waiting(run).is_some() { Some(at) } else { ends.max().or(Some(at)) };
     run.state = state;
     run.reason = reason;
-    // A run whose host was gone ended when its dbt did, and not when somebody noticed.
-    let noticed = run.steps.iter().flat_map(|s| &s.attempts).filter_map(|a| a.finished_at).max();
-    run.finished_at = noticed.or(Some(at));
     for step in &mut run.steps {
         for attempt in step.attempts.iter_mut().filter(|a| !a.state.is_finished()) {
             end(attempt, state, None, at, touched);
@@ -154,6 +168,7 @@ fn end(attempt: &mut Attempt, state: RunState, reason: Option<String>, at: Times
 
 fn apply_to_attempt(attempt: &mut Attempt, kind: &EventKind, cancelled: bool, touched: &mut Touched) {
     match kind {
+        EventKind::GateFound { found, .. } => shut(attempt, found, touched),
         EventKind::AttemptSpawned { identity, .. } => attempt.identity = Some(identity.clone()),
         EventKind::DbtReported { dbt_version, adapter, target, invocation_id, .. } => {
             set(&mut attempt.dbt_version, dbt_version);
@@ -204,6 +219,20 @@ fn apply_to_attempt(attempt: &mut Attempt, kind: &EventKind, cancelled: bool, to
         EventKind::ResultsRead { source, results, .. } => reconcile(attempt, *source, results, touched),
         _ => {}
     }
+}
+
+/// Nodes that stand behind a shut gate are skipped, as dbt would have skipped them in the run in which the check failed.
+fn shut(attempt: &mut Attempt, found: &AtTheGate, touched: &mut Touched) {
+    for gated in found.nodes.iter().filter(|_| found.gate == Gate::Block) {
+        let kind = ResourceType::of_unique_id(&gated.unique_id);
+        let node = node_mut(attempt, &gated.unique_id, kind, touched);
+        if !node.state.is_finished() {
+            node.state = NodeState::Skipped;
+            node.planned = true;
+            node.skipped_because_of = Some(gated.check.clone());
+        }
+    }
+    attempt.gate = Some(Box::new(found.clone()));
 }
 
 /// dbt's artifact has the last word on each node that it names, but cannot undo what dbt has done.
@@ -264,6 +293,8 @@ fn take(node: &mut NodeRun, result: &NodeResult) {
     set(&mut node.relation_name, &result.relation_name);
     set(&mut node.skipped_because_of, &result.skipped_because_of);
     set(&mut node.max_loaded_at, &result.max_loaded_at);
+    set(&mut node.freshness, &result.freshness);
+    set(&mut node.query, &result.query);
 }
 
 /// Later knowledge replaces earlier, and silence replaces nothing.
@@ -298,6 +329,7 @@ fn attempt_mut(run: &mut Run, id: AttemptId) -> Option<&mut Attempt> {
 fn attempt_of(kind: &EventKind) -> Option<AttemptId> {
     match kind {
         EventKind::AttemptStarted { attempt, .. }
+        | EventKind::GateFound { attempt, .. }
         | EventKind::AttemptSpawned { attempt, .. }
         | EventKind::DbtReported { attempt, .. }
         | EventKind::PlanResolved { attempt, .. }
@@ -308,7 +340,8 @@ fn attempt_of(kind: &EventKind) -> Option<AttemptId> {
         | EventKind::LogRead { attempt, .. }
         | EventKind::AttemptExited { attempt, .. }
         | EventKind::ResultsRead { attempt, .. }
-        | EventKind::AttemptFinished { attempt, .. } => Some(*attempt),
+        | EventKind::AttemptFinished { attempt, .. }
+        | EventKind::RetryDecided { attempt, .. } => Some(*attempt),
         EventKind::RunRequested { .. }
         | EventKind::RunRefused { .. }
         | EventKind::RunStarted { .. }

@@ -9,6 +9,8 @@ pub enum Mark {
     Materialized,
     /// A check was made.
     Checked,
+    /// The freshness of a source was looked at.
+    Looked,
 }
 
 /// Whether a node's state says where its asset or check stands, after a step with these arguments: not after a command
@@ -32,7 +34,10 @@ pub fn mark(args: &[String], node: &NodeRun) -> Option<Mark> {
     if builds && node.resource_type.is_asset() && node.resource_type != ResourceType::Source {
         return node.state.is_materialized().then_some(Mark::Materialized);
     }
-    // A test that was skipped or stopped has found nothing out.
+    // What was skipped or stopped has found nothing out.
     let made = node.state.is_finished() && !matches!(node.state, NodeState::Skipped | NodeState::Cancelled);
+    if command == Some("source") && made && node.resource_type == ResourceType::Source {
+        return Some(Mark::Looked);
+    }
     (checks && made && node.resource_type.is_check()).then_some(Mark::Checked)
 }

@@ -3,16 +3,22 @@
 //! [`apply`] is total: whatever events come in whatever order, it never panics, and a state that is finished stays so.
 //! [`verdict`] and [`conclude`] decide how an attempt and a run ended; their answers become events themselves, so that
 //! folding old events never needs an old rule. [`mark`] says what a node's end means beyond its run. [`automate`]
-//! is the same for what starts jobs by themselves.
+//! is the same for what starts jobs by themselves, and [`plug`] for the plugins of the folder.
 
 mod apply;
 mod automation;
+mod freshness;
 mod history;
+mod plugins;
+mod retry;
 mod verdict;
 
 pub use apply::{Touched, apply, begin};
 pub use automation::{automate, unautomated};
+pub use freshness::freshness;
 pub use history::{Mark, mark, tells};
+pub use plugins::plug;
+pub use retry::{owed, waiting};
 pub use verdict::{conclude, verdict};
 
 #[cfg(test)]

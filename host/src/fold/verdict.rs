@@ -1,6 +1,9 @@
 //! How an attempt and a run ended: decided from nodes, plan and exit together, never from an exit code alone.
 
-use crate::model::{Attempt, NodeState, Run, RunState, first_line, shell_words};
+use std::collections::BTreeMap;
+
+use super::owed;
+use crate::model::{Attempt, Gate, NodeState, Run, RunState, Step, first_line, shell_words};
 
 /// How an attempt ended, and why where there is more to say. `stopped` is what its run ends as where it was told to stop
 /// ([`Run::stopped`]), `raw_tail` what dbt said last that was not an event.
@@ -45,7 +48,7 @@ pub fn verdict(
             Some(said.unwrap_or_else(|| format!("dbt exited with {code} and did not say why"))),
         );
     }
-    if attempt.nothing_to_do {
+    if attempt.nothing_to_do && attempt.gate.is_none() {
         return (RunState::Empty, attempt.reason.clone());
     }
     let count = |fits: fn(&NodeState) -> bool| attempt.nodes.values().filter(|n| fits(&n.state)).count();
@@ -55,6 +58,9 @@ pub fn verdict(
         silent => {
             return (RunState::Incomplete, Some(format!("dbt did not say what became of {silent} nodes")));
         }
+    }
+    if let Some(reason) = at_the_gate(attempt) {
+        return (RunState::Incomplete, Some(reason));
     }
     match count(|s| matches!(s, NodeState::Skipped | NodeState::Cancelled)) {
         0 => {}
@@ -74,18 +80,42 @@ pub fn verdict(
     }
 }
 
-/// How a run ends whose last attempt has ended; none where the next step may run.
+/// Why nodes were left out at the gate, where some were.
+pub fn at_the_gate(attempt: &Attempt) -> Option<String> {
+    let found = attempt.gate.as_ref().filter(|found| found.gate == Gate::Block)?;
+    let check = found.checks.first()?;
+    let nodes = match found.nodes.len() {
+        1 => "1 node was blocked".to_owned(),
+        several => format!("{several} nodes were blocked"),
+    };
+    let more = match found.checks.len() {
+        1 => String::new(),
+        checks => format!(", and {} more", checks - 1),
+    };
+    Some(format!("{nodes}: {} failed in run {}{more}", check.unique_id, check.run))
+}
+
+/// How a run ends whose last attempt has ended; none where the next step may run, the next attempt is due later, or nobody
+/// has decided yet whether there is to be one.
 pub fn conclude(run: &Run) -> Option<(RunState, Option<String>)> {
     let ended: Vec<_> = run.steps.iter().take_while(|step| step.state.is_finished()).collect();
     let reason = |number: usize| {
-        let attempt = run.steps[number].attempts.last();
-        let reason = attempt.and_then(|a| a.reason.clone());
+        let step = &run.steps[number];
+        let attempt = step.attempts.last();
+        let reason = attempt.and_then(|a| a.reason.clone()).or_else(|| match warnings_before(step) {
+            0 => None,
+            1 => Some("1 warning in an earlier attempt".to_owned()),
+            several => Some(format!("{several} warnings in earlier attempts")),
+        });
         if run.steps.len() == 1 {
             return reason;
         }
         let which = format!("step {} (dbt {})", number + 1, shell_words(&run.steps[number].args));
         Some(reason.map_or_else(|| which.clone(), |reason| format!("{which}: {reason}")))
     };
+    if owed(run).is_some() {
+        return None;
+    }
     if let Some(stop) = ended.iter().position(|step| !step.state.lets_go_on()) {
         return Some((ended[stop].state, reason(stop)));
     }
@@ -95,11 +125,28 @@ pub fn conclude(run: &Run) -> Option<(RunState, Option<String>)> {
     }
     // The worst of what let the run go on decides; a run is empty only if every step is.
     let at = |state| ended.iter().position(|step| step.state == state);
-    Some(match (at(RunState::Warned), at(RunState::Succeeded), at(RunState::Empty)) {
+    let warned = ended.iter().position(|step| step.state == RunState::Warned || warnings_before(step) > 0);
+    Some(match (warned, at(RunState::Succeeded), at(RunState::Empty)) {
         (Some(step), ..) => (RunState::Warned, reason(step)),
         (None, None, Some(step)) => (RunState::Empty, reason(step)),
         _ => (RunState::Succeeded, None),
     })
+}
+
+/// How many nodes of a step that ended well warned in an attempt before the last, and were not done again since: a retry
+/// must not make them forgotten.
+fn warnings_before(step: &Step) -> usize {
+    if step.state != RunState::Succeeded || step.attempts.len() < 2 {
+        return 0;
+    }
+    let mut last: BTreeMap<&str, &NodeState> = BTreeMap::new();
+    for node in step.attempts.iter().flat_map(|attempt| attempt.nodes.values()) {
+        let never_began = matches!(node.state, NodeState::Queued | NodeState::Cancelled);
+        if !(never_began && node.started_at.is_none()) {
+            last.insert(&node.unique_id, &node.state);
+        }
+    }
+    last.values().filter(|state| ***state == NodeState::Warn).count()
 }
 
 fn signal_name(signal: i32) -> &'static str {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::ResourceType;
+use super::{FreshWithin, ResourceType};
 
 /// The name of an asset: its parts from the outermost to the innermost. Shown with `/` between them, as Dagster does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -73,6 +73,15 @@ pub struct Asset {
     pub downstream: Vec<String>,
     /// Unique ids of its checks; sorted.
     pub checks: Vec<String>,
+    /// How fresh it has to be, as its `meta` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fresh_within: Option<FreshWithin>,
+    /// dbt's own tags.
+    #[serde(skip)]
+    pub dbt_tags: Vec<String>,
+    /// `config.meta`, or `meta` where that is empty: a JSON object as text.
+    #[serde(skip)]
+    pub meta: String,
 }
 
 /// How bad a failing check is.
@@ -118,6 +127,12 @@ pub struct Check {
     pub assets: Vec<String>,
     /// Unique ids of all assets that it reads, such as both ends of a relationship; sorted.
     pub upstream: Vec<String>,
+    /// dbt's own tags.
+    #[serde(skip)]
+    pub dbt_tags: Vec<String>,
+    /// `config.meta`, or `meta` where that is empty: a JSON object as text.
+    #[serde(skip)]
+    pub meta: String,
 }
 
 /// A use of assets outside dbt: a leaf of the lineage.

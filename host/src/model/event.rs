@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptId, NodeState, ResourceType, RunId, RunRequest, RunState, StepRequest, Stop};
+use super::{
+    AtTheGate, AttemptId, Decided, NodeState, ResourceType, RunId, RunRequest, RunState, SourceFreshness,
+    StepRequest, Stop,
+};
 
 /// Something that happened to a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,12 +71,20 @@ pub enum EventKind {
     AttemptStarted {
         /// Which.
         attempt: AttemptId,
-        /// The full command.
+        /// The full command; empty where the gate left nothing to do and dbt was not started.
         command: Vec<String>,
         /// Names of the environment variables that dbt gets.
         environment: Vec<String>,
         /// The revision of the project's files.
         revision: Option<String>,
+    },
+    /// Nodes of an attempt stand behind checks that failed in earlier runs.
+    GateFound {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// The checks, the nodes, and what becomes of these.
+        #[serde(flatten)]
+        found: Box<AtTheGate>,
     },
     /// The attempt process runs.
     AttemptSpawned {
@@ -183,6 +194,14 @@ pub enum EventKind {
         /// Why, where there is more to say.
         reason: Option<String>,
     },
+    /// What to do about an attempt that failed was decided.
+    RetryDecided {
+        /// Which.
+        attempt: AttemptId,
+        /// The decision.
+        #[serde(flatten)]
+        decided: Box<Decided>,
+    },
     /// The run's state was decided from its steps.
     RunFinished {
         /// The state.
@@ -237,6 +256,12 @@ pub struct NodeResult {
     /// Of a source: the time of its newest row, as `dbt source freshness` found it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_loaded_at: Option<Timestamp>,
+    /// Of a source: what else `dbt source freshness` found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<Box<SourceFreshness>>,
+    /// Of a test that failed or warned: a query that shows the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
 }
 
 impl NodeResult {
@@ -256,6 +281,8 @@ impl NodeResult {
             relation_name: None,
             skipped_because_of: None,
             max_loaded_at: None,
+            freshness: None,
+            query: None,
         }
     }
 }

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{AttemptId, AttemptIdentity, ExitStatus, NodeState, PluginRecord, ResourceType, RunId};
+use super::{
+    AttemptId, AttemptIdentity, Decided, ExitStatus, FailedCheck, Gate, Gated, NodeState, PluginRecord,
+    ResourceType, RetryRule, RunId, SourceFreshness,
+};
 
 /// Who asked for a run, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +56,12 @@ pub struct RunRequest {
     /// The run whose unfinished part this one does.
     #[serde(default)]
     pub resumes: Option<RunId>,
+    /// What decides about attempts that fail; without it none is repeated.
+    #[serde(default)]
+    pub retry: Option<RetryRule>,
+    /// What becomes of nodes that stand behind a check that failed in an earlier run.
+    #[serde(default)]
+    pub gate: Gate,
 }
 
 /// What a run waits for before it starts, and how long it may take.
@@ -63,6 +72,8 @@ pub struct Limits {
     pub priority: i32,
     /// Locks by name that it holds while it runs, beside those of the files that it writes.
     pub locks: Vec<String>,
+    /// How long after it was asked for it is late where it has not ended; then that is told.
+    pub late_after: Option<SignedDuration>,
     /// How long it may run; then it is stopped and has failed.
     pub max_runtime: Option<SignedDuration>,
     /// How long it may wait; then it is refused.
@@ -206,7 +217,7 @@ pub struct Attempt {
     pub state: RunState,
     /// Why it is in that state, where there is more to say: dbt's own error where dbt itself failed.
     pub reason: Option<String>,
-    /// The full command.
+    /// The full command; empty where the gate left nothing to do and dbt was not started.
     pub command: Vec<String>,
     /// Names of the environment variables that dbt got; values are not kept.
     pub environment: Vec<String>,
@@ -238,9 +249,26 @@ pub struct Attempt {
     pub nothing_to_do: bool,
     /// Whether `run_results.json` or `sources.json` was read.
     pub has_results: bool,
+    /// What was decided about it after it had failed.
+    #[serde(default)]
+    pub decided: Option<Box<Decided>>,
+    /// What was found at the gate before it, where something was.
+    #[serde(default)]
+    pub gate: Option<Box<AtTheGate>>,
     /// The nodes, by unique id. The store keeps them apart.
     #[serde(skip)]
     pub nodes: BTreeMap<String, NodeRun>,
+}
+
+/// What was found at the gate before an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtTheGate {
+    /// What became of the nodes.
+    pub gate: Gate,
+    /// The checks that had failed.
+    pub checks: Vec<FailedCheck>,
+    /// The nodes of the plan that stand behind them.
+    pub nodes: Vec<Gated>,
 }
 
 /// A node in an attempt.
@@ -273,6 +301,12 @@ pub struct NodeRun {
     /// Of a source: the time of its newest row, as `dbt source freshness` found it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_loaded_at: Option<Timestamp>,
+    /// Of a source: what else `dbt source freshness` found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freshness: Option<Box<SourceFreshness>>,
+    /// Of a test that failed or warned: a query that shows the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
     /// Whether dbt had planned it when the attempt began.
     pub planned: bool,
     /// What the artifacts say where the events said something else, or nothing.
@@ -296,6 +330,8 @@ impl NodeRun {
             relation_name: None,
             skipped_because_of: None,
             max_loaded_at: None,
+            freshness: None,
+            query: None,
             planned: false,
             reconciled: None,
         }
@@ -335,6 +371,15 @@ impl Run {
                 self.request.steps.iter().map(|s| super::shell_words(&s.args)).collect::<Vec<_>>().join("; ")
             }
         }
+    }
+}
+
+impl Step {
+    /// dbt's arguments in the attempt with this number: the step's own, or those that were decided upon before it.
+    pub fn args_of(&self, attempt: u32) -> &[String] {
+        let before = self.attempts.iter().rfind(|a| a.id.attempt < attempt);
+        let decided = before.and_then(|a| a.decided.as_ref()?.args.as_deref());
+        decided.unwrap_or(&self.args)
     }
 }
 

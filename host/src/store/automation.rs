@@ -125,17 +125,20 @@ impl Store {
             .collect()
     }
 
-    /// When runs of a job began behind a time, oldest first.
-    pub fn starts_of(&self, job: &str, after: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
+    /// When the last runs of a job started, oldest first; at most so many. Whatever the clock shows: it may have been set.
+    pub fn starts_of(&self, job: &str, most: u32) -> Result<Vec<Timestamp>, StoreError> {
         let (conn, path) = self.connection();
         let rows = || {
             conn.prepare_cached(
-                "SELECT started_at FROM run WHERE job = ?1 AND started_at > ?2 ORDER BY started_at",
+                "SELECT started_at FROM run WHERE job = ?1 AND started_at IS NOT NULL
+                 ORDER BY started_at DESC LIMIT ?2",
             )?
-            .query_map(params![job, micros(after)], |row| Ok(timestamp(row.get(0)?)))?
+            .query_map(params![job, most], |row| Ok(timestamp(row.get(0)?)))?
             .collect::<rusqlite::Result<Vec<_>>>()
         };
-        rows().map_err(|e| explain(path, e))
+        let mut starts = rows().map_err(|e| explain(path, e))?;
+        starts.reverse();
+        Ok(starts)
     }
 
     /// The time of the newest row of each source of a project, as `dbt source freshness` found it last, by unique id.

@@ -5,16 +5,22 @@
 //! of them change in one transaction. There is one writer, held by whoever holds the state directory; readers are apart and never wait for it. This is the
 //! only room that speaks SQL, and it never decides what happens.
 
+mod alerts;
 mod automation;
 mod error;
+mod freshness;
+mod plugins;
 mod read;
 mod retention;
 mod rows;
 mod schema;
 mod write;
 
+pub use alerts::{DeliveryRow, NotificationBody, NotificationRow, PendingDelivery};
 pub use automation::{RunEnd, TickRow};
 pub use error::StoreError;
+pub use freshness::SourceLook;
+pub use plugins::CALLS_KEPT;
 pub use read::{AssetStatus, CheckResult, Materialization, Reader, RunFilter, RunSummary};
 pub use retention::Retention;
 pub use write::{Entry, Store, Stored};

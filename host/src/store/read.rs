@@ -17,7 +17,12 @@ use super::{
 };
 #[cfg(test)]
 use super::{
+    alerts::{
+        DELIVERIES, DELIVERIES_OF_RUN, NOTIFICATIONS_OF_RUN, PENDING_DELIVERIES, PENDING_NOTIFICATIONS, USUAL,
+    },
     automation::{ENDS, TICKS, TICKS_OF_JOB},
+    freshness::LOOKS,
+    plugins::CALLS,
     retention::ENDED,
 };
 use crate::model::{NodeRun, NodeState, Run, RunId, RunState};
@@ -33,6 +38,10 @@ const COUNTS: &str = "SELECT n.state, count(*) FROM
        (SELECT step, max(attempt) AS attempt FROM node_run WHERE run_id = ?1 GROUP BY step) AS last
      CROSS JOIN node_run AS n ON n.run_id = ?1 AND n.step = last.step AND n.attempt = last.attempt
      GROUP BY n.state";
+// A later attempt may do a part only. What never began in it says nothing about what an earlier one has done.
+const COUNTS_OF_ATTEMPTS: &str = "SELECT state, count(*) FROM
+       (SELECT state, max(tells * 1000000000 + attempt) FROM node_run WHERE run_id = ?1 GROUP BY step, unique_id) AS last
+     GROUP BY state";
 const MATERIALIZATIONS: &str = "SELECT at, run_id, state, execution_time, rows_affected, relation_name
      FROM materialization WHERE project = ?1 AND unique_id = ?2
      ORDER BY at DESC, run_id DESC, step DESC, attempt DESC LIMIT ?3";
@@ -48,6 +57,17 @@ const LAST_MATERIALIZATIONS: &str = "WITH RECURSIVE node (id) AS (
      FROM node CROSS JOIN materialization AS m ON m.rowid =
        (SELECT rowid FROM materialization WHERE project = ?1 AND unique_id = node.id
         ORDER BY at DESC, run_id DESC, step DESC, attempt DESC LIMIT 1)";
+pub(super) const LAST_CHECKS: &str = "WITH RECURSIVE node (id) AS (
+       SELECT min(unique_id) FROM check_result WHERE project = ?1
+       UNION ALL
+       SELECT (SELECT min(unique_id) FROM check_result WHERE project = ?1 AND unique_id > node.id)
+       FROM node WHERE node.id IS NOT NULL)
+     SELECT c.unique_id, c.run_id, c.at, c.state
+     FROM node CROSS JOIN check_result AS c ON c.rowid =
+       (SELECT rowid FROM check_result WHERE project = ?1 AND unique_id = node.id
+        ORDER BY at DESC, run_id DESC, step DESC, attempt DESC LIMIT 1)";
+pub(super) const LAST_BUILT: &str =
+    "SELECT max(at) FROM materialization WHERE project = ?1 AND unique_id = ?2";
 pub(super) const STATUSES: &str = "WITH RECURSIVE node (id) AS (
        SELECT min(unique_id) FROM node_run WHERE tells
        UNION ALL
@@ -68,7 +88,14 @@ const HOLES: &str = "WITH behind (id) AS (
 
 /// Each query, for the test that it uses an index.
 #[cfg(test)]
-pub(super) const QUERIES: [&str; 13] = [
+pub(super) const QUERIES: [&str; 24] = [
+    PENDING_NOTIFICATIONS,
+    PENDING_DELIVERIES,
+    NOTIFICATIONS_OF_RUN,
+    DELIVERIES,
+    DELIVERIES_OF_RUN,
+    USUAL,
+    CALLS,
     ENDED,
     TICKS,
     TICKS_OF_JOB,
@@ -78,9 +105,13 @@ pub(super) const QUERIES: [&str; 13] = [
     RUNS_IN_STATE,
     RUNS_OF_JOB_IN_STATE,
     COUNTS,
+    COUNTS_OF_ATTEMPTS,
     MATERIALIZATIONS,
     CHECK_RESULTS,
     LAST_MATERIALIZATIONS,
+    LAST_CHECKS,
+    LAST_BUILT,
+    LOOKS,
     STATUSES,
 ];
 
@@ -107,7 +138,7 @@ pub struct RunFilter {
 pub struct RunSummary {
     /// The run, without its nodes.
     pub run: Run,
-    /// How many nodes of its last attempts are in each state.
+    /// How many nodes are in each state, behind the last attempt that did something about each.
     pub counts: BTreeMap<String, u64>,
 }
 
@@ -184,13 +215,13 @@ impl Reader {
         bodies
             .into_iter()
             .map(|(id, body)| {
-                let counts = self.query(COUNTS, params![id], |row| {
+                let run: Run = from_json(&self.path, "run", &body)?;
+                let several = run.steps.iter().any(|step| step.attempts.len() > 1);
+                let counts = if several { COUNTS_OF_ATTEMPTS } else { COUNTS };
+                let counts = self.query(counts, params![id], |row| {
                     Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
                 })?;
-                Ok(RunSummary {
-                    run: from_json(&self.path, "run", &body)?,
-                    counts: counts.into_iter().collect(),
-                })
+                Ok(RunSummary { run, counts: counts.into_iter().collect() })
             })
             .collect()
     }

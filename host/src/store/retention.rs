@@ -96,6 +96,6 @@ impl Store {
     }
 }
 
-fn oldest(limits: Retention, now: Timestamp) -> Timestamp {
+pub(super) fn oldest(limits: Retention, now: Timestamp) -> Timestamp {
     now.checked_sub(SignedDuration::from_hours(i64::from(limits.days) * 24)).unwrap_or(Timestamp::MIN)
 }

@@ -158,6 +158,32 @@ pub(super) fn save_node(conn: &Connection, run: &Run, id: AttemptId, node: &Node
     } else if node.resource_type.is_check() {
         take_back(conn, "check_result", run, id, node)?;
     }
+    if let (Some(Mark::Looked), Some(at)) = (mark, at) {
+        save_look(conn, run, id, node, at)?;
+    }
+    Ok(())
+}
+
+/// Writes what `dbt source freshness` found of a source.
+fn save_look(conn: &Connection, run: &Run, id: AttemptId, node: &NodeRun, at: i64) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO source_freshness
+           (run_id, step, attempt, project, unique_id, at, state, max_loaded_at, age, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT DO UPDATE SET at = ?6, state = ?7, max_loaded_at = ?8, age = ?9, body = ?10",
+    )?
+    .execute(params![
+        signed(id.run.0),
+        id.step,
+        id.attempt,
+        run.request.project,
+        node.unique_id,
+        at,
+        node.state.as_str(),
+        node.max_loaded_at.map(micros),
+        node.freshness.as_ref().and_then(|found| found.age),
+        to_json(&node.freshness)?,
+    ])?;
     Ok(())
 }
 

@@ -19,8 +19,11 @@ const APPLICATION_ID: i64 = 0x7464_6774;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// Each brings the database from the version of its position to the next.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/001_runs.sql"), include_str!("migrations/002_automation.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/001_runs.sql"),
+    include_str!("migrations/002_automation.sql"),
+    include_str!("migrations/003_alerts.sql"),
+];
 
 /// Opens for writing, creating and migrating as needed.
 pub(super) fn open_writer(path: &Path, migrations: &[&str]) -> Result<Connection, StoreError> {

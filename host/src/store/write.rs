@@ -10,15 +10,18 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     StoreError,
+    alerts::{self, load_standings, save_standing},
     automation::{load_automations, save_automation, save_tick},
     rows::{from_json, load_run, micros, save_node, save_run, signed, timestamp, to_json},
     schema::{MIGRATIONS, explain, open_writer},
 };
 use crate::{
+    alert::{self, Standing},
     crash,
     fold::{self, Touched},
     model::{
-        AttemptId, Automation, Event, EventKind, JobEvent, JobEventKind, Run, RunId, RunRequest, RunState,
+        AlertEvent, AssetEvent, AttemptId, Automation, Event, EventKind, JobEvent, JobEventKind, PluginCall,
+        PluginEvent, Run, RunId, RunRequest, RunState, kept,
     },
 };
 
@@ -33,6 +36,8 @@ pub struct Store {
     stale: BTreeSet<RunId>,
     /// What starts jobs by itself; none where memory may be ahead of the disk.
     automations: Option<BTreeMap<String, Automation>>,
+    /// What alerts know; none where memory may be ahead of the disk.
+    pub(super) standings: Option<BTreeMap<String, Standing>>,
     /// How many runs there are that have ended; none where memory may be ahead of the disk.
     ended: Option<u64>,
     /// The highest number that a run has had.
@@ -70,6 +75,14 @@ pub enum Entry {
     Run(Event),
     /// Something that happened to what starts a job by itself.
     Job(JobEvent),
+    /// Something that happened to a plugin of the folder.
+    Plugin(PluginEvent),
+    /// Something that happened to an alert.
+    Alert(AlertEvent),
+    /// Something that happened to an asset by itself.
+    Asset(AssetEvent),
+    /// A plugin was called. It is kept beside what it led to, and is no event.
+    Call(Box<PluginCall>),
 }
 
 impl Store {
@@ -82,6 +95,7 @@ impl Store {
             running: BTreeMap::new(),
             stale: BTreeSet::new(),
             automations: None,
+            standings: None,
             ended: None,
             last_run: 0,
             last_event: 0,
@@ -175,7 +189,7 @@ impl Store {
         let numbers = self.record(&entries)?;
         let stored = entries.into_iter().zip(numbers).filter_map(|(entry, id)| match entry {
             Entry::Run(event) => Some(Stored { id: id?, event }),
-            Entry::Job(_) => None,
+            _ => None,
         });
         Ok(stored.collect())
     }
@@ -190,6 +204,7 @@ impl Store {
         }
         let runs: BTreeSet<_> = entries.iter().filter_map(Entry::run).collect();
         let jobs = entries.iter().any(|entry| matches!(entry, Entry::Job(_)));
+        let alerts = entries.iter().any(|entry| matches!(entry, Entry::Alert(_)));
         let repeats =
             entries.iter().all(|entry| matches!(entry, Entry::Run(event) if event.kind.is_in_the_log()));
         // Waiting for the disk at every look into the log would be most of what a run costs.
@@ -226,6 +241,9 @@ impl Store {
                 if jobs {
                     self.automations = None;
                 }
+                if alerts {
+                    self.standings = None;
+                }
                 let _ = self.catch_up();
                 Err(e)
             }
@@ -242,7 +260,7 @@ impl Store {
         self.conn.pragma_update(None, "synchronous", mode).map_err(|e| explain(&self.path, e))
     }
 
-    fn catch_up(&mut self) -> Result<(), StoreError> {
+    pub(super) fn catch_up(&mut self) -> Result<(), StoreError> {
         while let Some(id) = self.stale.first().copied() {
             match load_run(&self.conn, &self.path, id)? {
                 Some(run) if run.state == RunState::Running => drop(self.running.insert(id, run)),
@@ -253,6 +271,9 @@ impl Store {
         if self.automations.is_none() {
             self.automations = Some(load_automations(&self.conn, &self.path)?);
         }
+        if self.standings.is_none() {
+            self.standings = Some(load_standings(&self.conn, &self.path)?);
+        }
         Ok(())
     }
 
@@ -262,7 +283,8 @@ impl Store {
         let transaction = self.conn.transaction().map_err(sql)?;
         let automations = self.automations.get_or_insert_default();
         let mut changed: BTreeMap<RunId, Touched> = BTreeMap::new();
-        let mut changed_jobs = BTreeSet::new();
+        let standings = self.standings.get_or_insert_default();
+        let (mut changed_jobs, mut changed_alerts) = (BTreeSet::new(), BTreeSet::new());
         let mut begun = BTreeSet::new();
         let mut numbers = Vec::with_capacity(entries.len());
         let mut last_event = self.last_event;
@@ -281,6 +303,38 @@ impl Store {
                         save_tick(&transaction, last_event, &event, trigger, tick).map_err(sql)?;
                     }
                     changed_jobs.insert(event.job.clone());
+                    continue;
+                }
+                Entry::Call(call) => {
+                    super::plugins::save_call(&transaction, call).map_err(sql)?;
+                    numbers.push(None);
+                    continue;
+                }
+                Entry::Plugin(event) => {
+                    let subject = format!("plugin:{}", event.plugin);
+                    last_event =
+                        insert_of_subject(&transaction, &subject, event.at, &event.kind).map_err(sql)?;
+                    super::plugins::save_plugin(&transaction, &event.as_kept()).map_err(sql)?;
+                    numbers.push(Some(last_event));
+                    continue;
+                }
+                Entry::Alert(event) => {
+                    let event = AlertEvent { at: kept(event.at), ..event.clone() };
+                    let subject = format!("alert:{}", event.alert);
+                    last_event =
+                        insert_of_subject(&transaction, &subject, event.at, &event.kind).map_err(sql)?;
+                    numbers.push(Some(last_event));
+                    alerts::post(&transaction, last_event, &event).map_err(sql)?;
+                    alert::apply(standings.entry(event.alert.clone()).or_default(), &event);
+                    changed_alerts.insert(event.alert);
+                    continue;
+                }
+                Entry::Asset(event) => {
+                    let subject = format!("asset:{}:{}", event.project, event.unique_id);
+                    last_event =
+                        insert_of_subject(&transaction, &subject, event.at, &event.kind).map_err(sql)?;
+                    super::freshness::save(&transaction, event).map_err(sql)?;
+                    numbers.push(Some(last_event));
                     continue;
                 }
             };
@@ -320,6 +374,9 @@ impl Store {
         for automation in changed_jobs.iter().filter_map(|job| automations.get(job)) {
             save_automation(&transaction, automation).map_err(sql)?;
         }
+        for (name, standing) in standings.iter().filter(|(name, _)| changed_alerts.contains(*name)) {
+            save_standing(&transaction, name, standing).map_err(sql)?;
+        }
         crash::point("store.before-commit");
         #[cfg(test)]
         super::room(self.disk.as_deref(), path)?;
@@ -344,7 +401,7 @@ impl Store {
         let sql = |e| explain(&self.path, e);
         let transaction = self.conn.transaction().map_err(sql)?;
         let write = || {
-            for table in ["node_run", "materialization", "check_result"] {
+            for table in ["node_run", "materialization", "check_result", "source_freshness"] {
                 transaction.execute(&format!("DELETE FROM {table} WHERE run_id = ?1"), [signed(id.0)])?;
             }
             let mut touched = Touched::default();
@@ -407,7 +464,7 @@ impl Entry {
     fn run(&self) -> Option<RunId> {
         match self {
             Self::Run(event) => Some(event.run),
-            Self::Job(_) => None,
+            _ => None,
         }
     }
 }
@@ -429,6 +486,18 @@ fn insert_of_job(conn: &Connection, event: &JobEvent) -> rusqlite::Result<u64> {
     let body = to_json(&event.kind)?;
     conn.prepare_cached("INSERT INTO event (job, at, kind, body) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![event.job, micros(event.at), kind_name(&body), body])?;
+    Ok(conn.last_insert_rowid().unsigned_abs())
+}
+
+fn insert_of_subject(
+    conn: &Connection,
+    subject: &str,
+    at: Timestamp,
+    kind: &impl serde::Serialize,
+) -> rusqlite::Result<u64> {
+    let body = to_json(kind)?;
+    conn.prepare_cached("INSERT INTO event (subject, at, kind, body) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![subject, micros(at), kind_name(&body), body])?;
     Ok(conn.last_insert_rowid().unsigned_abs())
 }
 

@@ -77,6 +77,8 @@ impl Story {
             configuration: Default::default(),
             limits: Limits::default(),
             resumes: None,
+            retry: None,
+            gate: Default::default(),
         };
         let requested = event(EventKind::RunRequested { request: Box::new(request) });
         let mut story = Self { run: fold::begin(&requested).unwrap(), raw_tail: String::new(), raw_lines: 0 };

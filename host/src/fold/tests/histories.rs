@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use crate::model::{
-    AttemptId, AttemptIdentity, Event, EventKind, ExitStatus, Launch, Limits, NodeResult, NodeState,
-    PluginRecord, ResourceType, ResultsSource, RunId, RunRequest, RunState, StepRequest, Stop,
+    AttemptId, AttemptIdentity, Decided, Event, EventKind, ExitStatus, Launch, Limits, NodeResult, NodeState,
+    PluginRecord, ResourceType, ResultsSource, RetryDecision, RetryRule, RetryScope, RunId, RunRequest,
+    RunState, StepRequest, Stop,
 };
 
 pub(crate) const NODES: [&str; 6] = [
@@ -34,7 +35,33 @@ pub(crate) fn request(key: &str, steps: &[&str]) -> RunRequest {
             ..Limits::default()
         },
         resumes: None,
+        retry: None,
+        gate: Default::default(),
     }
+}
+
+pub(crate) fn rule() -> RetryRule {
+    RetryRule {
+        plugin: "builtin:transient".to_owned(),
+        config: serde_json::json!({ "delay": "30s" }),
+        on_fault: RetryDecision::GiveUp,
+        max_attempts: 3,
+    }
+}
+
+/// A decision about an attempt: to do it again by these arguments, or to give up.
+pub(crate) fn decided(attempt: AttemptId, args: Option<&str>) -> EventKind {
+    let after = jiff::SignedDuration::from_secs(60);
+    let retry = RetryDecision::Retry { after, scope: RetryScope::Unfinished, threads: None };
+    let decided = Decided {
+        decision: args.map_or(RetryDecision::GiveUp, |_| retry),
+        reason: "for a reason".to_owned(),
+        plugin: None,
+        fault: None,
+        due: args.map(|_| at(60)),
+        args: args.map(|args| args.split(' ').map(str::to_owned).collect()),
+    };
+    EventKind::RetryDecided { attempt, decided: Box::new(decided) }
 }
 
 pub(crate) fn attempt(run: u64, step: u32, attempt: u32) -> AttemptId {
@@ -222,6 +249,7 @@ fn kinds() -> impl Strategy<Value = EventKind> {
         }),
         3 => (attempts(), run_states(), text())
             .prop_map(|(attempt, state, reason)| EventKind::AttemptFinished { attempt, state, reason }),
+        3 => (attempts(), any::<bool>()).prop_map(|(attempt, again)| decided(attempt, again.then_some("build"))),
         1 => (run_states(), text()).prop_map(|(state, reason)| EventKind::RunFinished { state, reason }),
     ]
 }

@@ -2,5 +2,6 @@
 
 pub(crate) mod histories;
 mod properties;
+mod retries;
 mod stories;
 mod verdicts;

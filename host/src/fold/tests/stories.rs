@@ -155,6 +155,7 @@ fn only_what_can_build_and_check_leaves_a_mark() {
     assert_eq!(after("seed", "seed.a", "success"), Some(Mark::Materialized));
     assert_eq!(after("build", "test.a", "fail"), Some(Mark::Checked));
     assert_eq!(after("test", "unit_test.a", "pass"), Some(Mark::Checked));
+    assert_eq!(after("source freshness", "source.a.b", "warn"), Some(Mark::Looked));
     for (command, id, state) in [
         ("compile", "model.a", "success"),
         ("docs generate", "model.a", "success"),
@@ -164,7 +165,7 @@ fn only_what_can_build_and_check_leaves_a_mark() {
         ("build", "test.a", "skipped"),
         ("build", "test.a", "cancelled"),
         ("build", "exposure.a", "no-op"),
-        ("source freshness", "source.a.b", "warn"),
+        ("source freshness", "source.a.b", "skipped"),
         ("build", "source.a.b", "success"),
     ] {
         assert_eq!(after(command, id, state), None, "{command} {id} {state}");

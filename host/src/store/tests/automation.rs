@@ -108,6 +108,6 @@ fn ends_of_jobs_and_their_starts_are_found() {
     assert_eq!(ends(after), late);
     assert_eq!(ends(0).len(), 3);
     assert_eq!(ends(0)[0], (first, nightly, RunState::Succeeded));
-    assert_eq!(store.starts_of("nightly", at(-1)).unwrap(), [at(0), at(0)], "the refused one never began");
-    assert_eq!(store.starts_of("nightly", at(0)).unwrap(), []);
+    assert_eq!(store.starts_of("nightly", 9).unwrap(), [at(0), at(0)], "the refused one never began");
+    assert_eq!(store.starts_of("nightly", 1).unwrap(), [at(0)]);
 }

@@ -1,9 +1,11 @@
 //! The store's contract, kept against crashes, full disks, damaged files and time.
 
+mod alerts;
 mod automation;
 mod crashes;
 mod damage;
 mod history;
+mod plugins;
 mod queries;
 
 use std::{
@@ -136,6 +138,9 @@ fn audit(path: &Path) -> usize {
                     Some(Mark::Checked) => {
                         marks.insert(format!("c {id} {number} {} {}", a.id.attempt, node.unique_id))
                     }
+                    Some(Mark::Looked) => {
+                        marks.insert(format!("l {id} {number} {} {}", a.id.attempt, node.unique_id))
+                    }
                     None => false,
                 };
             }
@@ -145,7 +150,8 @@ fn audit(path: &Path) -> usize {
     let kept = column(
         &conn,
         &format!(
-            "SELECT 'm ' || {row} FROM materialization UNION ALL SELECT 'c ' || {row} FROM check_result"
+            "SELECT 'm ' || {row} FROM materialization UNION ALL SELECT 'c ' || {row} FROM check_result
+             UNION ALL SELECT 'l ' || {row} FROM source_freshness"
         ),
     );
     assert_eq!(marks, kept.into_iter().collect(), "history and runs differ");
