@@ -1,6 +1,6 @@
 //! dbt's arguments as operators write them: what is refused, and how a command becomes the `ls` that plans it.
 
-use super::options::{SHORT_FLAGS, pieces};
+use super::options::{SHORT_FLAGS, option_value, pieces};
 use crate::model::nearest;
 
 /// Why a step cannot be run.
@@ -200,6 +200,26 @@ pub fn can_be_narrowed(args: &[String]) -> bool {
     }
 }
 
+/// With how many threads a command says that it is to run; none where it does not say so.
+pub fn threads_of(args: &[String]) -> Option<u32> {
+    option_value(args, &["--threads"])?.parse().ok()
+}
+
+/// The command with so many threads; as it was, where it takes no such option.
+pub fn with_threads(args: &[String], threads: u32) -> Vec<String> {
+    if args.first().is_none_or(|command| command == "deps") {
+        return args.to_vec();
+    }
+    let mut words = Vec::with_capacity(args.len() + 2);
+    for piece in pieces(args) {
+        if piece.name != "--threads" {
+            words.extend_from_slice(piece.words);
+        }
+    }
+    words.extend(["--threads".to_owned(), threads.to_string()]);
+    words
+}
+
 /// The command with another selection: these selectors and nothing that goes with them. Every other option is kept. None
 /// for a command that cannot be narrowed, and for a selection that no command line can hold.
 pub fn narrowed_arguments(args: &[String], selectors: &[String]) -> Option<Vec<String>> {
@@ -266,6 +286,24 @@ mod tests {
         assert_eq!(narrowed_arguments(&words("build"), &[]), None);
         assert_eq!(narrowed_arguments(&words("build"), &["x".repeat(130_000)]), None);
         assert_eq!(narrowed_arguments(&words("build"), &vec!["x".repeat(1_000); 1_000]), None);
+    }
+
+    #[test]
+    fn a_command_gets_another_number_of_threads() {
+        let with = |step: &str| with_threads(&words(step), 2).join(" ");
+        for (step, expected) in [
+            ("build", "build --threads 2"),
+            ("build --threads 8 --select a b", "build --select a b --threads 2"),
+            ("build --select a b --threads=8", "build --select a b --threads 2"),
+            ("run -s a --vars --threads", "run -s a --vars --threads --threads 2"),
+            ("source freshness", "source freshness --threads 2"),
+            ("deps", "deps"),
+        ] {
+            assert_eq!(with(step), expected, "{step}");
+        }
+        assert_eq!(threads_of(&words("build --threads 4 --threads=3 --select a")), Some(3));
+        assert_eq!(threads_of(&words("build --threads many")), None);
+        assert_eq!(threads_of(&words("build --vars --threads")), None);
     }
 
     fn words(text: &str) -> Vec<String> {

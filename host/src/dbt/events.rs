@@ -311,6 +311,8 @@ fn finished(info: &Info<'_>, node: NodeData) -> Option<NodeResult> {
         relation_name: relation(node.node_info.node_relation),
         skipped_because_of: None,
         max_loaded_at: None,
+        freshness: None,
+        query: None,
         unique_id: node.node_info.unique_id,
     })
 }

@@ -11,6 +11,7 @@ mod details;
 mod digest;
 mod document;
 mod error;
+mod freshness;
 mod graph;
 mod json;
 mod nodes;

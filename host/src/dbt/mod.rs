@@ -15,13 +15,13 @@ mod selector;
 
 pub use arguments::{
     Refusal, can_be_narrowed, check_arguments, is_node_command, list_arguments, narrowed_arguments,
-    planned_types,
+    planned_types, threads_of, with_threads,
 };
 pub use environment::{is_secret_name, passes, refuse_variable};
 pub use events::{Observation, Observer, observe};
 pub use invocation::{Invocation, Options, ProgramError, find_program, invocation};
 pub use log_line::{Level, LogLine, plain};
 pub use manifest::{Column, Manifest, ManifestError, ManifestText, NodeDetails, Remark, node_details};
-pub use profile::{ProfileError, duckdb_files, profile_sources};
+pub use profile::{ProfileError, duckdb_files, profile_sources, threads};
 pub use results::{ArtifactError, read_run_results, read_sources};
 pub use selector::exact_selectors;

@@ -89,22 +89,9 @@ pub fn duckdb_files(invocation: &Invocation) -> Result<BTreeSet<PathBuf>, Profil
         return Ok(BTreeSet::new());
     }
     let call = Call::of(invocation)?;
-    let (file, profile_name, profile) = call.profile()?;
-    let key = |rest: &str| format!("{profile_name}{rest}");
+    let (file, within, output) = call.output()?;
     let fail = |key: String, detail: &str| file.error(key, detail);
-    let target = match call.option(invocation, &["--target", "-t"], "DBT_TARGET")? {
-        Some(target) => target,
-        None => match profile.get("target") {
-            Some(value) => call.rendered_name(&file, key(".target"), value)?,
-            None => "default".to_owned(),
-        },
-    };
-    let output = profile
-        .get("outputs")
-        .and_then(|outputs| outputs.get(&target))
-        .filter(|output| matches!(output, Yaml::Map(_)))
-        .ok_or_else(|| fail(key(".outputs"), &format!("there is no target `{target}`")))?;
-    let key = |rest: &str| format!("{profile_name}.outputs.{target}.{rest}");
+    let key = |rest: &str| format!("{within}.{rest}");
     let kind = output.get("type").ok_or_else(|| fail(key("type"), "missing"))?;
     if call.rendered_text(&file, key("type"), kind)? != "duckdb" {
         return Ok(BTreeSet::new());
@@ -165,6 +152,22 @@ pub fn duckdb_files(invocation: &Invocation) -> Result<BTreeSet<PathBuf>, Profil
         add(path, Way::Attach(kind), key(".path"))?;
     }
     Ok(files)
+}
+
+/// With how many threads a call of dbt runs, by its arguments or its profile; none where the profile does not tell.
+pub fn threads(invocation: &Invocation) -> Option<u32> {
+    let call = Call::of(invocation).ok()?;
+    if let Some(threads) = call.option(invocation, &["--threads"], "DBT_THREADS").ok()? {
+        return threads.parse().ok();
+    }
+    let (file, place, output) = call.output().ok()?;
+    // dbt's own default.
+    let Some(threads) = output.get("threads") else { return Some(1) };
+    match call.rendered(&file, format!("{place}.threads"), threads).ok()? {
+        Yaml::Int(threads) => u32::try_from(threads).ok(),
+        Yaml::Text(threads) => threads.trim().parse().ok(),
+        _ => None,
+    }
 }
 
 /// The files that [`duckdb_files`] reads, or would read if they were there: an answer holds as long as none of them
@@ -293,6 +296,25 @@ impl<'i> Call<'i> {
         let profile = source.document.get(&name).filter(|profile| matches!(profile, Yaml::Map(_)));
         let profile = profile.ok_or_else(|| source.error(name.clone(), "there is no such profile"))?.clone();
         Ok((source, name, profile))
+    }
+
+    /// The file with the profile, the key of the target's output, and the output.
+    fn output(&self) -> Result<(Source, String, Yaml), ProfileError> {
+        let (file, name, profile) = self.profile()?;
+        let target = match self.option(self.invocation, &["--target", "-t"], "DBT_TARGET")? {
+            Some(target) => target,
+            None => match profile.get("target") {
+                Some(value) => self.rendered_name(&file, format!("{name}.target"), value)?,
+                None => "default".to_owned(),
+            },
+        };
+        let output = profile
+            .get("outputs")
+            .and_then(|outputs| outputs.get(&target))
+            .filter(|output| matches!(output, Yaml::Map(_)))
+            .ok_or_else(|| file.error(format!("{name}.outputs"), &format!("there is no target `{target}`")))?
+            .clone();
+        Ok((file, format!("{name}.outputs.{target}"), output))
     }
 
     fn rendered(&self, source: &Source, key: String, value: &Yaml) -> Result<Yaml, ProfileError> {

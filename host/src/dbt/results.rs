@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::events::{count, rows_affected, time};
-use crate::model::{NodeResult, NodeState, ResourceType};
+use crate::model::{NodeResult, NodeState, ResourceType, SourceFreshness};
 
 /// Why an artifact cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,28 @@ struct RunRow {
     failures: Value,
     #[serde(default)]
     relation_name: Option<String>,
+    #[serde(default)]
+    compiled_code: Option<String>,
 }
+
+impl RunRow {
+    /// A query that shows the rows that a test has found: those that it keeps in a table, or its own.
+    fn query(&self) -> Option<String> {
+        let is_test = self.unique_id.starts_with("test.");
+        if !is_test || !matches!(self.status.as_str(), "fail" | "warn") {
+            return None;
+        }
+        if let Some(relation) = self.relation_name.as_deref().filter(|relation| !relation.is_empty()) {
+            return Some(format!("select * from {relation}"));
+        }
+        let code = self.compiled_code.as_deref()?.trim();
+        let end = (0..=code.len().min(LONGEST_QUERY)).rev().find(|end| code.is_char_boundary(*end))?;
+        (!code.is_empty()).then(|| code[..end].to_owned())
+    }
+}
+
+/// Queries are cut after so many bytes: they are there to be read.
+const LONGEST_QUERY: usize = 10_000;
 
 #[derive(Deserialize)]
 struct SourceRow {
@@ -68,11 +89,39 @@ struct SourceRow {
     #[serde(default)]
     max_loaded_at_time_ago_in_s: Option<f64>,
     #[serde(default)]
+    snapshotted_at: Option<String>,
+    #[serde(default)]
+    criteria: Option<Criteria>,
+    #[serde(default)]
     timing: Vec<Timing>,
     #[serde(default)]
     thread_id: Option<String>,
     #[serde(default)]
     execution_time: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Criteria {
+    #[serde(default)]
+    warn_after: Option<Threshold>,
+    #[serde(default)]
+    error_after: Option<Threshold>,
+}
+
+#[derive(Deserialize)]
+struct Threshold {
+    #[serde(default)]
+    count: Option<u64>,
+    #[serde(default)]
+    period: Option<String>,
+}
+
+impl Threshold {
+    /// As one says it: `6 hours`. dbt writes thresholds that nobody has set as well, without a number.
+    fn words(self) -> Option<String> {
+        let (count, period) = self.count.zip(self.period)?;
+        Some(if count == 1 { format!("1 {period}") } else { format!("{count} {period}s") })
+    }
 }
 
 #[derive(Deserialize)]
@@ -89,6 +138,7 @@ pub fn read_run_results(target: &Path) -> Result<Vec<NodeResult>, ArtifactError>
     Ok(rows
         .into_iter()
         .map(|row| NodeResult {
+            query: row.query(),
             started_at: row.timing.iter().find_map(|t| time(t.started_at.as_deref())),
             finished_at: row.timing.iter().rev().find_map(|t| time(t.completed_at.as_deref())),
             execution_time: row.execution_time,
@@ -108,6 +158,9 @@ pub fn read_sources(target: &Path) -> Result<Vec<NodeResult>, ArtifactError> {
     Ok(rows
         .into_iter()
         .map(|row| {
+            let criteria = row.criteria.unwrap_or(Criteria { warn_after: None, error_after: None });
+            let warn_after = criteria.warn_after.and_then(Threshold::words);
+            let error_after = criteria.error_after.and_then(Threshold::words);
             let age = row.max_loaded_at.as_deref().zip(row.max_loaded_at_time_ago_in_s);
             NodeResult {
                 resource_type: ResourceType::Source,
@@ -118,6 +171,12 @@ pub fn read_sources(target: &Path) -> Result<Vec<NodeResult>, ArtifactError> {
                 message: text(row.error)
                     .or_else(|| age.map(|(at, ago)| format!("loaded {} ago, at {at}", span(ago)))),
                 max_loaded_at: time(row.max_loaded_at.as_deref()),
+                freshness: Some(Box::new(SourceFreshness {
+                    snapshotted_at: time(row.snapshotted_at.as_deref()),
+                    age: row.max_loaded_at_time_ago_in_s,
+                    warn_after,
+                    error_after,
+                })),
                 ..NodeResult::of(&row.unique_id, NodeState::from(row.status.as_str()))
             }
         })

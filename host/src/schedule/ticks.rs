@@ -7,7 +7,9 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::{
     eras::{EARLIEST, Era, LATEST, timestamp},
     expression::Expression,
+    zone::zone,
 };
+use crate::model::Deadline;
 
 /// So many ticks before those that are asked for are counted, and not more.
 const COUNTED: usize = 1_000;
@@ -63,6 +65,11 @@ impl Schedule {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { expressions, zone })
+    }
+
+    /// The times of a deadline. Says what is wrong with it.
+    pub fn of_deadline(deadline: &Deadline) -> Result<Self, String> {
+        Self::parse(std::slice::from_ref(&deadline.expression), zone(&deadline.time_zone)?)
     }
 
     /// The first tick strictly after an instant. None comes after the year 2100.

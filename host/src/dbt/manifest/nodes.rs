@@ -10,10 +10,11 @@ use super::{
     ManifestError, Remark,
     digest::Digester,
     document::Document,
+    freshness,
     json::{Fields, one_or_more, pick, text, texts},
     shape::{self, Config, Groups, Subject, effective_meta},
 };
-use crate::model::{Asset, Check, Exposure, ResourceType, Severity};
+use crate::model::{Asset, Check, Exposure, FreshWithin, ResourceType, Severity};
 
 /// Everything in a manifest that has a place in the graph.
 #[derive(Default)]
@@ -133,6 +134,8 @@ impl<'a> Nodes<'a> {
             config: &config,
         };
         let shape = shape::default_shape(&subject, groups, &mut self.remarks);
+        let fresh_within = self.fresh_within(entry, &resource_type, &config);
+        let meta = entry.meta(&config);
         let asset = Asset {
             kinds: shape::kinds(adapter_type, &shape.tags),
             shape,
@@ -151,9 +154,35 @@ impl<'a> Nodes<'a> {
             upstream: Vec::new(),
             downstream: Vec::new(),
             checks: Vec::new(),
+            fresh_within,
+            dbt_tags: entry.tags(),
+            meta,
         };
         self.assets.push(AssetNode { asset, depends_on: entry.depends_on()?, entry: raw });
         Ok(())
+    }
+
+    fn fresh_within(
+        &mut self,
+        entry: &Entry<'_, 'a>,
+        resource_type: &ResourceType,
+        config: &Config<'a>,
+    ) -> Option<FreshWithin> {
+        let meta = effective_meta(config, entry.fields);
+        if *resource_type == ResourceType::Source || meta.is_none() {
+            return None;
+        }
+        let [own, dagster] = pick(meta, ["tidegate", "dagster"]);
+        let [own] = pick(own, ["fresh_within"]);
+        let [check] = pick(dagster, ["freshness_check"]);
+        for key in own.map(freshness::unknown_keys).unwrap_or_default() {
+            let (unique_id, setting) = (entry.unique_id.to_string(), "meta.tidegate.fresh_within");
+            self.remarks.push(Remark { unique_id, setting, unknown: Some(key) });
+        }
+        freshness::fresh_within(own, check).unwrap_or_else(|setting| {
+            self.remarks.push(Remark { unique_id: entry.unique_id.to_string(), setting, unknown: None });
+            None
+        })
     }
 
     /// A test is a check on the node that dbt attached it to; a test that dbt attached to none looks at every node that
@@ -185,6 +214,8 @@ impl<'a> Nodes<'a> {
             original_file_path: entry.text("original_file_path")?.unwrap_or_default().into_owned(),
             assets: Vec::new(),
             upstream: Vec::new(),
+            dbt_tags: entry.tags(),
+            meta: entry.meta(config),
         };
         self.checks.push((check, looks_at, reads));
         Ok(())
@@ -243,6 +274,17 @@ impl<'a> Entry<'_, 'a> {
     fn strings(&self, key: &'static str) -> Vec<String> {
         let values = self.fields.get(key).and_then(texts).unwrap_or_default();
         values.into_iter().map(Cow::into_owned).collect()
+    }
+
+    /// dbt's tags: a text, or a list of texts.
+    fn tags(&self) -> Vec<String> {
+        let tags = self.fields.get("tags").and_then(one_or_more).unwrap_or_default();
+        tags.into_iter().map(Cow::into_owned).collect()
+    }
+
+    fn meta(&self, config: &Config<'a>) -> String {
+        let meta = effective_meta(config, self.fields).map(RawValue::get);
+        meta.filter(|meta| meta.starts_with('{')).unwrap_or("{}").to_owned()
     }
 
     fn depends_on(&self) -> Result<Ids<'a>, ManifestError> {

@@ -87,13 +87,15 @@ impl Groups {
     }
 }
 
-/// A setting in a node's `meta` that is passed over because of its type.
+/// A setting in a node's `meta` that is passed over because of its type, or a key in one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
     /// dbt's id of the node.
     pub unique_id: String,
     /// The setting, such as `meta.dagster.asset_key`.
     pub setting: &'static str,
+    /// A key in it that nobody knows; none where the setting as a whole is passed over.
+    pub unknown: Option<String>,
 }
 
 /// A node, with what its default shape is made of.
@@ -193,7 +195,7 @@ impl Settings<'_> {
         let value = value.filter(|value| truthy(value))?;
         let result = read(value);
         if result.is_none() {
-            self.remarks.push(Remark { unique_id: self.unique_id.to_owned(), setting });
+            self.remarks.push(Remark { unique_id: self.unique_id.to_owned(), setting, unknown: None });
         }
         result
     }
