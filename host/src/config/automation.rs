@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{ConfigProblem, Job, JobConfig, MissedConfig, OverlapPolicy, file::InterruptionPolicy};
 use crate::{
-    model::{Limits, RunState, StartRate, Trigger, nearest},
+    model::{Limits, RetryRule, RunState, StartRate, Trigger, nearest},
     schedule::{self, Schedule},
 };
 
@@ -116,6 +116,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) zone: &'a str,
     pub(super) jobs: &'a [String],
     pub(super) locks: &'a BTreeMap<String, u32>,
+    pub(super) retries: &'a BTreeMap<String, Option<RetryRule>>,
 }
 
 /// A span of time as one writes it: `90s`, `10m`, `1h 30m`, `2d`.
@@ -224,7 +225,8 @@ pub(super) fn resolve(
             .ok()
     };
     let min_interval = span("min_interval", &job.min_interval);
-    let [max_runtime, queue_timeout, silence_timeout] = [
+    let [late_after, max_runtime, queue_timeout, silence_timeout] = [
+        span("late_after", &job.late_after),
         span("max_runtime", &job.max_runtime),
         span("queue_timeout", &job.queue_timeout),
         span("silence_timeout", &job.silence_timeout),
@@ -266,6 +268,7 @@ pub(super) fn resolve(
     let limits = Limits {
         priority: job.priority,
         locks,
+        late_after,
         max_runtime,
         queue_timeout,
         silence_timeout,

@@ -1,28 +1,36 @@
 //! What a new configuration changes, in lines for people.
 //!
-//! Compares records, whatever fields they have. Values of environment variables are in no record and in no line: only that
-//! one has another value is said.
+//! Compares records, whatever fields they have. Values of environment variables and secrets are in no record and in no line:
+//! only that one has another value is said.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde_json::{Value, json};
 
-use super::{Config, Job, Project};
+use super::{Config, Destination, Job, Project, Secret};
 
 /// The longest text that is shown of a value, in characters.
 const LONGEST: usize = 80;
 
-/// What differs between two configurations: one line each, projects before jobs, in order of their names. Empty where
+/// What differs between two configurations: one line each, projects before jobs before destinations, in order of their names. Empty where
 /// nothing does that Tidegate knows.
 pub fn differences(old: &Config, new: &Config) -> Vec<String> {
     let mut lines = Vec::new();
-    let whole = |config: &Config| json!({ "file": config.file, "state_dir": config.state_dir });
+    let whole = |config: &Config| {
+        json!({
+            "file": config.file,
+            "state_dir": config.state_dir,
+            "plugins_dir": config.plugins_dir,
+            "url": config.url,
+        })
+    };
     compare("configuration", &whole(old), &whole(new), &mut lines);
     let retention = |config: &Config| serde_json::to_value(config.retention).unwrap_or_default();
     compare("retention", &retention(old), &retention(new), &mut lines);
     let queue = |config: &Config| serde_json::to_value(config.queue).unwrap_or_default();
     compare("queue", &queue(old), &queue(new), &mut lines);
     compare("locks", &json!(old.locks), &json!(new.locks), &mut lines);
+    compare("retry", &json!(old.retry), &json!(new.retry), &mut lines);
     each("project", &old.projects, &new.projects, &mut lines, |name, old, new, lines| {
         compare(name, &project(old), &project(new), lines);
         environment(name, &old.dbt.env, &new.dbt.env, lines);
@@ -30,7 +38,26 @@ pub fn differences(old: &Config, new: &Config) -> Vec<String> {
     each("job", &old.jobs, &new.jobs, &mut lines, |name, old, new, lines| {
         compare(name, &job(old), &job(new), lines);
     });
+    each("alert", &old.alerts, &new.alerts, &mut lines, |name, old, new, lines| {
+        compare(name, &old.record(), &new.record(), lines);
+    });
+    each("destination", &old.destinations, &new.destinations, &mut lines, |name, old, new, lines| {
+        compare(name, &old.record(), &new.record(), lines);
+        secrets(name, old, new, lines);
+    });
     lines
+}
+
+/// A secret that stands in the file is in no record: that it is another one is all that is said.
+fn secrets(title: &str, old: &Destination, new: &Destination, lines: &mut Vec<String>) {
+    let before: BTreeMap<_, _> = old.secrets().into_iter().collect();
+    for (key, secret) in new.secrets() {
+        if let (Some(Secret::Text(old)), Secret::Text(new)) = (before.get(&key), secret)
+            && old != new
+        {
+            lines.push(format!("{title}: {} has another value", plain(&key)));
+        }
+    }
 }
 
 /// Variables are compared by name and value, not as a list of names.
@@ -277,6 +304,25 @@ mod tests {
         assert_eq!(
             between(&old, &new).lines().collect::<Vec<_>>(),
             ["queue: max_runs 2 -> 3", "locks: a 1 -> 2", "locks: b 1 -> (none)", "locks: c (none) -> 1"]
+        );
+    }
+
+    #[test]
+    fn retries_are_compared() {
+        let project = "[projects.shop]\n[jobs.a]\nsteps = [\"dbt build\"]\n";
+        let old = format!("{project}[retry]\nplugin = \"builtin:backoff\"\nconfig = {{ max_retries = 2 }}\n");
+        let new = format!(
+            "{project}retry = \"none\"\n[retry]\nplugin = \"builtin:backoff\"\nconfig = {{ max_retries = 3 }}\n"
+        );
+        assert_eq!(
+            between(&old, &new).lines().collect::<Vec<_>>(),
+            [
+                "retry: config.max_retries 2 -> 3",
+                "job `a`: retry.config.max_retries 2 -> (none)",
+                "job `a`: retry.max_attempts 10 -> (none)",
+                "job `a`: retry.on_fault.decision give_up -> (none)",
+                "job `a`: retry.plugin builtin:backoff -> (none)",
+            ]
         );
     }
 

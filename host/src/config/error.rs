@@ -26,6 +26,12 @@ impl ConfigProblem {
         self
     }
 
+    /// The same, with the key that it is a mistake in.
+    pub fn of(mut self, key: &str) -> Self {
+        self.message = format!("{key}: {}", self.message);
+        self
+    }
+
     /// The same with advice.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -8,7 +8,8 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::RunState;
+use super::{AlertConfig, DestinationConfig, freshness::FreshnessConfig, retry::RetryChoice};
+use crate::model::{Gate, RunState};
 
 /// Tidegate's configuration: which dbt projects it serves, and the jobs that run them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +18,10 @@ pub struct ConfigFile {
     /// Where runs, logs and history are kept, relative to this file. Default: `.tidegate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<PathBuf>,
+    /// The folder of plugins that are taken up while the host runs, relative to this file. It need not exist. Default:
+    /// `plugins`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugins_dir: Option<PathBuf>,
     /// How long runs are kept.
     #[serde(default)]
     pub retention: RetentionConfig,
@@ -30,12 +35,25 @@ pub struct ConfigFile {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "capacities")]
     pub locks: BTreeMap<String, u32>,
+    /// The address at which people reach the UI, for links in messages. Default: `http://127.0.0.1:4600`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// What decides about attempts that fail, of jobs that say nothing about it and of `tidegate materialize`. Default:
+    /// nothing, and a step that fails ends its run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryChoice>,
     /// The dbt projects, by a name of your choice.
     #[serde(default)]
     pub projects: BTreeMap<String, ProjectConfig>,
     /// The jobs, by a name of your choice.
     #[serde(default)]
     pub jobs: BTreeMap<String, JobConfig>,
+    /// Who is told of what, and how, by a name of your choice.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub alerts: BTreeMap<String, AlertConfig>,
+    /// Where notifications can go, by a name of your choice. A notifier sees the name only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub destinations: BTreeMap<String, DestinationConfig>,
 }
 
 /// How long runs are kept, with their events and logs. A run goes when either limit says so; when and how each asset was
@@ -119,13 +137,20 @@ pub struct ProjectConfig {
     /// The plugin that turns dbt's nodes into assets. Default: none, and every asset is named as dagster-dbt names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub translator: Option<TranslatorConfig>,
+    /// What becomes of nodes that read an asset whose test of severity `error` has failed in an earlier run. Default:
+    /// `block`.
+    #[serde(default)]
+    pub gate: Gate,
+    /// How fresh assets have to be, beside what their `meta` says: the last entry that selects an asset counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freshness: Vec<FreshnessConfig>,
 }
 
 /// A translator and its configuration.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TranslatorConfig {
-    /// `builtin:NAME`, or the path of a `.wasm` file relative to this file.
+    /// `builtin:NAME`, the path of a `.wasm` file relative to this file, or the name of one in `plugins_dir`.
     pub plugin: String,
     /// What the plugin lets you configure.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -173,6 +198,10 @@ pub struct JobConfig {
     /// How long a run may take, such as `2h`. Then it is stopped and has failed. Default: as long as it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_runtime: Option<String>,
+    /// How long after it was asked for, or was due, a run that has not ended is late, such as `2h`: alerts on `run_late` say so.
+    /// Default: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_after: Option<String>,
     /// How long a run may wait in the queue, such as `1h`. Then it is refused. Default: as long as it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_timeout: Option<String>,
@@ -185,6 +214,9 @@ pub struct JobConfig {
     /// What becomes of a run whose process is gone, as after a loss of power.
     #[serde(default)]
     pub on_interruption: InterruptionPolicy,
+    /// What decides about attempts of its steps that fail. Default: what the top of the file says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryChoice>,
     /// The steps: dbt commands as one types them, such as `dbt build --select tag:daily`. A step that fails ends the run.
     pub steps: Vec<String>,
     /// The target for this job alone.
@@ -197,6 +229,9 @@ pub struct JobConfig {
     /// Whether a run whose selection matches nothing succeeds or fails.
     #[serde(default)]
     pub empty: EmptyPolicy,
+    /// What becomes of nodes that read an asset whose test has failed in an earlier run. Default: the project's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
 }
 
 /// One text or several.

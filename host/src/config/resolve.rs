@@ -13,19 +13,30 @@ use serde_json::json;
 use toml::de::DeTable;
 
 use super::{
-    Automated, ConfigError, ConfigFile, ConfigProblem, EmptyPolicy, JobConfig, ProjectConfig, QueueConfig,
-    RetentionConfig,
+    Alert, ConfigError, ConfigFile, ConfigProblem, Destination, Job, ProjectConfig, QueueConfig,
+    RetentionConfig, RetryChoice,
+    alerts::{self, Around},
     automation::{self, Surroundings},
+    destinations,
     file::schema,
-    strict,
+    freshness::{self, Freshness},
+    jobs,
+    plugin::{misspelt, plugin_reference},
+    retry, strict,
 };
 use crate::{
     dbt,
-    model::{Limits, nearest, shell_words},
+    model::{Gate, RetryRule, json_of},
 };
 
 /// The name of the configuration file.
 pub const FILE_NAME: &str = "tidegate.toml";
+
+/// Where the UI is, where nobody says so.
+const URL: &str = "http://127.0.0.1:4600";
+
+/// The plugins folder, where the file names none.
+const PLUGINS_DIR: &str = "plugins";
 
 /// A configuration that can be worked with.
 #[derive(Debug, Clone)]
@@ -34,16 +45,26 @@ pub struct Config {
     pub file: PathBuf,
     /// Where runs, logs and history are kept, absolute.
     pub state_dir: PathBuf,
+    /// The folder of plugins that are taken up while the host runs, absolute.
+    pub plugins_dir: PathBuf,
     /// How long runs are kept.
     pub retention: RetentionConfig,
     /// How many runs go side by side.
     pub queue: QueueConfig,
     /// How many runs may hold each lock at a time.
     pub locks: BTreeMap<String, u32>,
+    /// What decides about attempts that fail, where no job says so.
+    pub retry: Option<RetryRule>,
     /// The projects, by name.
     pub projects: BTreeMap<String, Project>,
     /// The jobs, by name.
     pub jobs: BTreeMap<String, Job>,
+    /// The alerts, by name.
+    pub alerts: BTreeMap<String, Alert>,
+    /// The address of the UI, without a slash at its end.
+    pub url: String,
+    /// Where notifications can go, by name.
+    pub destinations: BTreeMap<String, Destination>,
 }
 
 /// A dbt project.
@@ -59,6 +80,10 @@ pub struct Project {
     pub variant: Option<String>,
     /// The translator.
     pub translator: Option<Translator>,
+    /// What becomes of nodes that stand behind a check that failed in an earlier run.
+    pub gate: Gate,
+    /// How fresh selections of its assets have to be; the last that selects an asset counts.
+    pub freshness: Vec<Freshness>,
 }
 
 /// A translator and its configuration.
@@ -68,36 +93,6 @@ pub struct Translator {
     pub plugin: String,
     /// A JSON object.
     pub config: serde_json::Value,
-}
-
-/// A job.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// Its name.
-    pub name: String,
-    /// What it is for.
-    pub description: Option<String>,
-    /// The project's name.
-    pub project: String,
-    /// What starts it by itself.
-    pub automated: Automated,
-    /// What its runs wait for, and how long they may take.
-    pub limits: Limits,
-    /// Its steps, in order; at least one.
-    pub steps: Vec<Step>,
-    /// The target for this job alone.
-    pub target: Option<String>,
-    /// Variables for this job alone.
-    pub vars: BTreeMap<String, serde_json::Value>,
-    /// What a run that finds nothing to do counts as.
-    pub empty: EmptyPolicy,
-}
-
-/// A step: dbt's arguments from the subcommand on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// The words.
-    pub args: Vec<String>,
 }
 
 impl Config {
@@ -148,14 +143,20 @@ impl Config {
             .map(Path::to_owned)
             .unwrap_or_else(|| base.join(named().unwrap_or_else(|| ".tidegate".into())));
         let state_dir = clean(&std::path::absolute(dir).ok()?);
+        let plugins_dir = clean(&base.join(PLUGINS_DIR));
         state_dir.is_dir().then(|| Self {
             file,
             state_dir,
+            plugins_dir,
             retention: RetentionConfig::default(),
             queue: QueueConfig::default(),
             locks: BTreeMap::new(),
+            retry: None,
             projects: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            alerts: BTreeMap::new(),
+            url: URL.to_owned(),
+            destinations: BTreeMap::new(),
         })
     }
 }
@@ -184,27 +185,10 @@ impl Project {
             "vars": self.dbt.vars,
             "env": self.dbt.env.keys().collect::<Vec<_>>(),
             "pass_env": self.dbt.pass_env,
+            "gate": self.gate,
+            "freshness": self.freshness,
             "translator": self.translator.as_ref().map(|t| json!({ "plugin": t.plugin, "config": t.config })),
         })
-    }
-}
-
-impl Job {
-    /// The configuration for the record of a run.
-    pub fn record(&self) -> serde_json::Value {
-        let mut record = json!({
-            "steps": self.steps.iter().map(|s| shell_words(&s.args)).collect::<Vec<_>>(),
-            "target": self.target,
-            "vars": self.vars,
-            "empty": self.empty,
-            "limits": self.limits,
-        });
-        if let (Some(record), serde_json::Value::Object(automated)) =
-            (record.as_object_mut(), self.automated.record())
-        {
-            record.extend(automated);
-        }
-        record
     }
 }
 
@@ -270,7 +254,15 @@ fn resolve(
 ) -> Result<Config, Vec<ConfigProblem>> {
     let base = path.parent().unwrap_or(Path::new("/"));
     let mut problems = Vec::new();
-    let mut problem = |path: &[&str], problem: ConfigProblem| {
+    let mut problem = |path: &[&str], mut problem: ConfigProblem| {
+        // Whoever reads the sentence alone has to find the table: many jobs have a key of one name.
+        // Destinations name themselves.
+        if let [kind @ ("projects" | "jobs" | "alerts" | "retry"), name, _, ..] = path {
+            let table = format!("[{kind}.{name}");
+            if !problem.message.contains(&table) {
+                problem.message = format!("`{table}]`: {}", problem.message);
+            }
+        }
         problems.push(match offset_of(document, path) {
             Some(offset) => problem.at(text, offset),
             None => problem,
@@ -283,6 +275,7 @@ fn resolve(
                 .hint("add `[projects.NAME]` with `dir`, the folder of its dbt_project.yml"),
         );
     }
+    let zone = file.time_zone.as_deref().unwrap_or("UTC");
     let mut projects = BTreeMap::new();
     for (name, project) in file.projects {
         let at = ["projects", name.as_str()];
@@ -295,6 +288,9 @@ fn resolve(
         for key in project.translator.iter().flat_map(|t| unfit(&t.config)) {
             problem(&["projects", &name, "translator", "config", key], unfit_value(key));
         }
+        if let Some(p) = project.translator.as_ref().and_then(|t| misspelt(&t.plugin)) {
+            problem(&["projects", &name, "translator", "plugin"], p);
+        }
         for (key, value) in &project.env {
             if let Some(reason) = dbt::refuse_variable(key, value) {
                 let found = ConfigProblem::new(format!("`{}`: {reason}", key.escape_debug()));
@@ -305,9 +301,15 @@ fn resolve(
                 problem(&["projects", &name, "env", key], found);
             }
         }
-        projects.insert(name.clone(), resolve_project(name, project, base));
+        let mut rules = Vec::new();
+        for rule in &project.freshness {
+            match freshness::resolve(rule, zone) {
+                Ok(rule) => rules.push(rule),
+                Err(p) => problem(&["projects", &name, "freshness"], p),
+            }
+        }
+        projects.insert(name.clone(), resolve_project(name, project, rules, base));
     }
-    let zone = file.time_zone.as_deref().unwrap_or("UTC");
     if let Err(p) = automation::zone(zone) {
         problem(&["time_zone"], p);
     }
@@ -316,8 +318,26 @@ fn resolve(
             problem(&["locks", name], p);
         }
     }
+    let mut rule = |at: &[&str], choice: &RetryChoice| {
+        retry::resolve(choice, base).unwrap_or_else(|found| {
+            for (keys, p) in found {
+                let at: Vec<_> = at.iter().copied().chain(keys.iter().map(String::as_str)).collect();
+                problem(&at, p);
+            }
+            None
+        })
+    };
+    let default = file.retry.as_ref().and_then(|choice| rule(&["retry"], choice));
+    let rules: BTreeMap<_, _> = file
+        .jobs
+        .iter()
+        .map(|(name, job)| {
+            let own = job.retry.as_ref().map(|choice| rule(&["jobs", name, "retry"], choice));
+            (name.clone(), own.unwrap_or_else(|| default.clone()))
+        })
+        .collect();
     let names: Vec<_> = file.jobs.keys().cloned().collect();
-    let around = Surroundings { base, zone, jobs: &names, locks: &file.locks };
+    let around = Surroundings { base, zone, jobs: &names, locks: &file.locks, retries: &rules };
     let mut jobs = BTreeMap::new();
     for (name, job) in file.jobs {
         if let Err(p) = check_name(&name, "job") {
@@ -326,7 +346,7 @@ fn resolve(
         for key in unfit(&job.vars) {
             problem(&["jobs", &name, "vars", key], unfit_value(key));
         }
-        match resolve_job(&name, job, &projects, &around) {
+        match jobs::resolve(&name, job, &projects, &around) {
             Ok(job) => drop(jobs.insert(name, job)),
             Err(found) => found.into_iter().for_each(|(key, p)| problem(&["jobs", &name, key], p)),
         }
@@ -337,6 +357,37 @@ fn resolve(
             ConfigProblem::new(format!("after: the jobs would start each other without end: {circle}"));
         problem(&["jobs", &name, "after"], found.hint("to run again and again, use `schedule`"));
     }
+    let url = file.url.as_deref().unwrap_or(URL).trim_end_matches('/').to_owned();
+    let is_address = url.starts_with("http://") || url.starts_with("https://");
+    if !is_address || url.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        let found = ConfigProblem::new("url: it should be an address such as `https://tidegate.example.com`");
+        problem(&["url"], found);
+    }
+    let known = (projects.keys().cloned().collect(), names.into_iter().collect());
+    let targets = file.destinations.keys().cloned().collect();
+    let around = Around { base, projects: Some(&known.0), jobs: Some(&known.1), destinations: &targets };
+    let mut alerts = BTreeMap::new();
+    for (name, alert) in file.alerts {
+        if let Err(p) = check_name(&name, "alert") {
+            problem(&["alerts", &name], p);
+        }
+        match alerts::resolve(&name, alert, &around) {
+            Ok(alert) => drop(alerts.insert(name, alert)),
+            Err(found) => found.into_iter().for_each(|(key, p)| problem(&["alerts", &name, key], p)),
+        }
+    }
+    let mut all = BTreeMap::new();
+    for (name, destination) in file.destinations {
+        if let Err(p) = check_name(&name, "destination") {
+            problem(&["destinations", &name], p);
+        }
+        match destinations::resolve(&name, destination, base) {
+            Ok(destination) => drop(all.insert(name, destination)),
+            Err(found) => found.into_iter().for_each(|(keys, p)| {
+                problem(&keys.iter().map(String::as_str).collect::<Vec<_>>(), p);
+            }),
+        }
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -344,15 +395,20 @@ fn resolve(
     Ok(Config {
         file: path.to_owned(),
         state_dir,
+        plugins_dir: clean(&base.join(file.plugins_dir.unwrap_or_else(|| PLUGINS_DIR.into()))),
         retention: file.retention,
         queue: file.queue,
         locks: file.locks,
+        retry: default,
         projects,
         jobs,
+        alerts,
+        url,
+        destinations: all,
     })
 }
 
-fn resolve_project(name: String, project: ProjectConfig, base: &Path) -> Project {
+fn resolve_project(name: String, project: ProjectConfig, freshness: Vec<Freshness>, base: &Path) -> Project {
     // A bare name is looked up on the PATH by whoever starts it; anything else is a path.
     let program =
         if project.dbt.components().count() > 1 { clean(&base.join(project.dbt)) } else { project.dbt };
@@ -370,96 +426,13 @@ fn resolve_project(name: String, project: ProjectConfig, base: &Path) -> Project
         },
         manifest: project.manifest.map(|file| clean(&base.join(file))),
         variant: None,
+        gate: project.gate,
+        freshness,
         translator: project.translator.map(|t| Translator {
-            plugin: if t.plugin.starts_with("builtin:") {
-                t.plugin
-            } else {
-                clean(&base.join(t.plugin)).to_string_lossy().into_owned()
-            },
+            plugin: plugin_reference(&t.plugin, base),
             config: serde_json::Value::Object(json_map(t.config).into_iter().collect()),
         }),
     }
-}
-
-fn resolve_job(
-    name: &str,
-    job: JobConfig,
-    projects: &BTreeMap<String, Project>,
-    around: &Surroundings<'_>,
-) -> Result<Job, Vec<(&'static str, ConfigProblem)>> {
-    let mut problems = Vec::new();
-    let mut only = projects.keys();
-    let project = match (job.project.clone(), only.next(), only.next()) {
-        (Some(named), ..) => {
-            if !projects.contains_key(&named) {
-                let problem = ConfigProblem::new(format!("there is no project `{named}`"));
-                let near = nearest(&named, projects.keys().map(String::as_str));
-                problems.push((
-                    "project",
-                    match near {
-                        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                        None => problem.hint(format!(
-                            "projects are {}",
-                            projects.keys().cloned().collect::<Vec<_>>().join(", ")
-                        )),
-                    },
-                ));
-            }
-            named
-        }
-        (None, Some(only), None) => only.clone(),
-        (None, Some(_), Some(_)) => {
-            let problem =
-                ConfigProblem::new("there are several projects, and the job does not say which is its own")
-                    .hint("add `project = \"NAME\"`");
-            problems.push(("steps", problem));
-            String::new()
-        }
-        (None, None, _) => String::new(),
-    };
-    if job.steps.is_empty() {
-        let problem = ConfigProblem::new("a job needs at least one step").hint("steps = [\"dbt build\"]");
-        problems.push(("steps", problem));
-    }
-    let mut steps = Vec::new();
-    for step in &job.steps {
-        match split_step(step) {
-            Ok(args) => steps.push(Step { args }),
-            Err(p) => problems.push(("steps", p)),
-        }
-    }
-    let (automated, limits) = automation::resolve(name, &job, around, &mut problems);
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    Ok(Job {
-        name: name.to_owned(),
-        description: job.description,
-        project,
-        automated,
-        limits,
-        steps,
-        target: job.target,
-        vars: json_map(job.vars),
-        empty: job.empty,
-    })
-}
-
-/// Splits a step into dbt's arguments, and refuses what Tidegate cannot run or has to set itself.
-fn split_step(step: &str) -> Result<Vec<String>, ConfigProblem> {
-    let bad = |message: String| ConfigProblem::new(format!("step `{step}`: {message}"));
-    let mut words = shlex::split(step).ok_or_else(|| bad("a quote is not closed".to_owned()))?;
-    if words.first().is_some_and(|w| w == "dbt") {
-        words.remove(0);
-    }
-    dbt::check_arguments(&words).map_err(|refusal| {
-        let problem = bad(refusal.message);
-        match refusal.hint {
-            Some(hint) => problem.hint(hint),
-            None => problem,
-        }
-    })?;
-    Ok(words)
 }
 
 fn check_name(name: &str, what: &str) -> Result<(), ConfigProblem> {
@@ -472,36 +445,21 @@ fn check_name(name: &str, what: &str) -> Result<(), ConfigProblem> {
     ))
 }
 
-fn json_map(values: BTreeMap<String, toml::Value>) -> BTreeMap<String, serde_json::Value> {
+pub(super) fn json_map(values: BTreeMap<String, toml::Value>) -> BTreeMap<String, serde_json::Value> {
     values.into_iter().filter_map(|(key, value)| Some((key, json_of(value)?))).collect()
 }
 
 /// The keys whose values JSON cannot say.
-fn unfit(values: &BTreeMap<String, toml::Value>) -> impl Iterator<Item = &String> {
+pub(super) fn unfit(values: &BTreeMap<String, toml::Value>) -> impl Iterator<Item = &String> {
     values.iter().filter(|(_, value)| json_of((*value).clone()).is_none()).map(|(key, _)| key)
 }
 
-fn unfit_value(key: &str) -> ConfigProblem {
+pub(super) fn unfit_value(key: &str) -> ConfigProblem {
     ConfigProblem::new(format!("`{key}` has a number that is not finite, which JSON cannot say"))
 }
 
-/// JSON has no dates and no infinite numbers: a date becomes the text that was written.
-fn json_of(value: toml::Value) -> Option<serde_json::Value> {
-    Some(match value {
-        toml::Value::String(text) => text.into(),
-        toml::Value::Integer(number) => number.into(),
-        toml::Value::Float(number) => serde_json::Number::from_f64(number)?.into(),
-        toml::Value::Boolean(flag) => flag.into(),
-        toml::Value::Datetime(date) => date.to_string().into(),
-        toml::Value::Array(items) => items.into_iter().map(json_of).collect::<Option<Vec<_>>>()?.into(),
-        toml::Value::Table(table) => serde_json::Value::Object(
-            table.into_iter().map(|(k, v)| Some((k, json_of(v)?))).collect::<Option<_>>()?,
-        ),
-    })
-}
-
 /// The path without `.` parts, so that it reads well and compares equal.
-fn clean(path: &Path) -> PathBuf {
+pub(super) fn clean(path: &Path) -> PathBuf {
     path.components().collect()
 }
 

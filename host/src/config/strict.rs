@@ -90,7 +90,13 @@ fn types(schema: &Schema) -> Vec<&str> {
 
 /// The texts of which a value has to be one, where there are such.
 fn constants<'s>(options: &[&'s Schema]) -> Vec<&'s str> {
-    options.iter().filter_map(|option| option.get("const")?.as_str()).collect()
+    options.iter().flat_map(|option| named_constants(option)).collect()
+}
+
+/// Those of one option: variants with a comment are options of their own, and those without stand in one list.
+fn named_constants(option: &Schema) -> Vec<&str> {
+    let list = option.get("enum").and_then(Schema::as_array).into_iter().flatten();
+    option.get("const").into_iter().chain(list).filter_map(Schema::as_str).collect()
 }
 
 fn fitting<'s>(root: &'s Schema, schema: &'s Schema, kind: &str) -> Option<&'s Schema> {
@@ -181,10 +187,12 @@ impl<'a> Walk<'a> {
             DeValue::Integer(number) => {
                 let number = i128::from_str_radix(number.as_str(), number.radix()).ok();
                 let least = schema.get("minimum").and_then(Schema::as_i64).map(i128::from);
-                let most =
-                    (schema.get("format").and_then(Schema::as_str) == Some("uint32")).then_some(u32::MAX);
+                let most = schema.get("maximum").and_then(Schema::as_i64).map(i128::from).or_else(|| {
+                    let small = schema.get("format").and_then(Schema::as_str) == Some("uint32");
+                    small.then_some(i128::from(u32::MAX))
+                });
                 if let (Some(least), Some(most)) = (least, most)
-                    && !number.is_some_and(|n| (least..=i128::from(most)).contains(&n))
+                    && !number.is_some_and(|n| (least..=most).contains(&n))
                 {
                     let message = format!("{} should be from {least} to {most}", named(path, item));
                     self.out.unreadable.push(ConfigProblem::new(message).at(self.text, at));
@@ -203,17 +211,24 @@ impl<'a> Walk<'a> {
         path: &[String],
     ) {
         let options = options(self.root, allowed);
-        let mut expected: Vec<_> = constants(&options).iter().map(|c| format!("`{c}`")).collect();
-        if expected.is_empty() {
-            let words = options.iter().flat_map(|option| types(option)).filter_map(word);
-            expected = words.map(str::to_owned).collect();
-        }
+        let known = constants(&options);
+        // What stands where a secret is expected may be one, in the wrong shape.
+        let hidden = path.first().is_some_and(|table| table == "destinations") && known.is_empty();
+        let free = options.iter().filter(|option| named_constants(option).is_empty());
+        let words = free.flat_map(|option| types(option)).filter_map(word).map(str::to_owned);
+        let expected: Vec<_> = known.iter().map(|c| format!("`{c}`")).chain(words).collect();
         let found = match value.get_ref() {
-            DeValue::String(text) if text.len() <= 40 => format!("`{text}`"),
+            DeValue::String(text) if text.len() <= 40 && !hidden => format!("`{text}`"),
             other => kind(other).1.to_owned(),
         };
         let message = format!("{} should be {}, not {found}", named(path, item), expected.join(" or "));
-        self.out.unreadable.push(ConfigProblem::new(message).at(self.text, at));
+        let near = match value.get_ref() {
+            DeValue::String(text) => nearest(text, known.iter().copied()),
+            _ => None,
+        };
+        let mut problem = ConfigProblem::new(message).at(self.text, at);
+        problem.hint = near.map(|near| format!("did you mean `{near}`?"));
+        self.out.unreadable.push(problem);
     }
 
     fn unknown(&mut self, name: &str, at: usize, schema: &'a Schema, path: &[String]) {
@@ -222,6 +237,7 @@ impl<'a> Walk<'a> {
         let problem = ConfigProblem::new(format!("unknown key `{name}`{}", place(path))).at(self.text, at);
         self.out.unknown.push(match nearest(name, known.iter().copied()) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
+            None if known.is_empty() => problem.hint("it has no keys"),
             None => problem.hint(format!("known keys are {}", known.join(", "))),
         });
     }

@@ -5,7 +5,10 @@ use std::{fs, path::Path};
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::schema;
+use crate::{
+    config::schema,
+    model::{RetryDecision, RetryScope},
+};
 
 /// What loading says of a file with these bytes.
 fn said(bytes: &[u8]) -> String {
@@ -39,7 +42,7 @@ fn every_mistake_has_its_sentence_and_its_line() {
         (
             "unknown keys everywhere",
             "statedir = \"x\"\nprojets = 1\n[retention]\nday = 3\n[projects.shop]\ndirectory = \".\"\nprofile_dir = \"x\"\n\
-             [projects.shop.translator]\nplugin = \"builtin:x\"\nconfigs = {}\n[jobs.build]\nstep = 1\nsteps = [\"dbt build\"]\n\
+             [projects.shop.translator]\nplugin = \"x\"\nconfigs = {}\n[jobs.build]\nstep = 1\nsteps = [\"dbt build\"]\n\
              cron = \"0 6 * * *\"\nVars = {}\n[webhooks]\nurl = 1\n"
                 .to_owned(),
         ),
@@ -56,6 +59,28 @@ fn every_mistake_has_its_sentence_and_its_line() {
         ("missing keys", with("[projects.shop.translator]\n[jobs.a]\n[jobs.b]\nproject = \"shop\"\n")),
         ("unknown keys beside other mistakes", with("dri = 1\n[jobs.a]\nsteps = [\"dbt biuld\"]\nschedule = \"daily\"\n")),
         ("unknown keys beside wrong types", with("dri = 1\n[jobs.a]\nsteps = 3\n")),
+        (
+            "words that are nearly right",
+            with(
+                "gate = \"blok\"\n[[projects.shop.freshness]]\nselect = \"x\"\nfresh_within = \"1d\"\nseverity = \"eror\"\n\
+                 [alerts.a]\nnotifier = \"x\"\non = [\"run_faild\"]\ngroup_by = \"runn\"\n[destinations.a]\nstdout = { x = 1 }\n",
+            ),
+        ),
+        (
+            "retries that cannot be",
+            with(
+                "[retry]\nplugin = \"x\"\nmax_attempts = 0\n[jobs.a]\nretry = \"never\"\nsteps = [\"dbt build\"]\n\
+                 [jobs.b]\nretry = { config = {}, onfault = \"give-up\" }\nsteps = [\"dbt build\"]\n\
+                 [jobs.c.retry]\nplugin = \"x\"\non_fault = \"retry\"\n",
+            ),
+        ),
+        (
+            "retries that make no sense",
+            with(
+                "[retry]\nplugin = \"x\"\nconfig = { a = 1, b = { c = nan } }\n[jobs.a]\nsteps = [\"dbt build\"]\n\
+                 [jobs.a.retry]\nplugin = \"x\"\non_fault = { after = \"soon\" }\n",
+            ),
+        ),
         ("no project", "[jobs.a]\nsteps = [\"dbt build\"]\n".to_owned()),
         ("an unknown project", with("[projects.zoo]\n[jobs.a]\nproject = \"shp\"\nsteps = [\"dbt build\"]\n[jobs.b]\nproject = \"warehouse\"\nsteps = [\"dbt run\"]\n")),
         ("several projects", with("[projects.zoo]\n[jobs.a]\nsteps = [\"dbt build\"]\n")),
@@ -107,7 +132,7 @@ fn every_mistake_has_its_sentence_and_its_line() {
             with(
                 "vars = { rate = nan, fine = 1.5 }\nenv = { DBT_TARGET_PATH = \"t\", DBT_ENGINE_LOG_LEVEL = \"x\", DBT_PROFILES_DIR = \"p\", \
                  \"\" = \"x\", \"A=B\" = \"x\", C = \"\\u0000\", FINE = \"x\" }\n\
-                 [projects.shop.translator]\nplugin = \"builtin:x\"\nconfig = { a = [inf] }\n\
+                 [projects.shop.translator]\nplugin = \"x\"\nconfig = { a = [inf] }\n\
                  [jobs.a]\nsteps = [\"dbt build\"]\nvars = { b = -inf }\n",
             ),
         ),
@@ -182,7 +207,7 @@ fn a_file_without_mistakes_is_understood() {
     assert_eq!(job.automated.expressions, ["0 6 * * *", "@hourly"]);
     assert_eq!(job.steps[0].args, ["seed"]);
     assert_eq!(job.steps[1].args, ["build", "--select", "tag:a b", "--vars", "{x: 1}"]);
-    assert_eq!(job.empty, EmptyPolicy::Fail);
+    assert_eq!(job.empty, crate::config::EmptyPolicy::Fail);
     assert_eq!((job.automated.zone.as_str(), job.limits.priority), ("Asia/Tokyo", -3));
     assert_eq!(job.limits.max_runtime, Some(jiff::SignedDuration::from_mins(90)));
     assert_eq!(job.limits.start_rate.unwrap().per, jiff::SignedDuration::from_hours(48));
@@ -190,6 +215,37 @@ fn a_file_without_mistakes_is_understood() {
     let mut project = config.projects["shop"].record();
     project["dir"] = "DIR".into();
     insta::assert_json_snapshot!(json!({ "project": project, "job": job.record() }));
+}
+
+#[test]
+fn a_job_has_its_own_retry_policy_or_the_default_or_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(FILE_NAME);
+    let text = "[projects.shop]\n[retry]\nplugin = \"builtin:transient\"\nconfig = { delay = \"30s\", rules = [{ a = 1 }] }\n\
+                [jobs.default]\nsteps = [\"dbt build\"]\n[jobs.never]\nretry = \"none\"\nsteps = [\"dbt build\"]\n\
+                [jobs.own]\nsteps = [\"dbt build\"]\n[jobs.own.retry]\nplugin = \"policies/mine.wasm\"\n\
+                on_fault = { after = \"1m 30s\", scope = \"all\" }\nmax_attempts = 4\n\
+                [jobs.named]\nretry = { plugin = \"mine\", on_fault = { after = \"5s\" } }\nsteps = [\"dbt build\"]\n";
+    fs::write(&file, text).unwrap();
+    let config = Config::load(&file, None).unwrap();
+    let rule = |job: &str| config.jobs[job].retry.clone();
+    let default = rule("default").unwrap();
+    assert_eq!(config.retry, Some(default.clone()));
+    assert_eq!((default.plugin.as_str(), default.max_attempts), ("builtin:transient", 10));
+    assert_eq!(default.config, json!({ "delay": "30s", "rules": [{ "a": 1 }] }));
+    assert_eq!(default.on_fault, RetryDecision::GiveUp);
+    assert_eq!(rule("never"), None);
+    let own = rule("own").unwrap();
+    assert_eq!(own.plugin, dir.path().join("policies/mine.wasm").to_string_lossy());
+    let after = |seconds, scope| RetryDecision::Retry {
+        after: jiff::SignedDuration::from_secs(seconds),
+        scope,
+        threads: None,
+    };
+    assert_eq!((own.on_fault, own.max_attempts), (after(90, RetryScope::All), 4));
+    assert_eq!((own.config, rule("named").unwrap().plugin.as_str()), (json!({}), "mine"));
+    assert_eq!(rule("named").unwrap().on_fault, after(5, RetryScope::Unfinished));
+    assert_eq!(config.jobs["own"].record()["retry"]["max_attempts"], 4);
 }
 
 #[test]
@@ -302,4 +358,19 @@ proptest! {
         let said = said(&bytes);
         prop_assert!(said.starts_with("fine") || said.starts_with("./tidegate.toml"), "{}", said);
     }
+}
+
+#[test]
+fn a_misspelt_plugin_of_tidegates_own_is_found_wherever_it_is_named() {
+    let said = said(
+        b"[projects.shop]\ntranslator = { plugin = \"builtin:source-prefx\" }\n[retry]\nplugin = \"builtin:backof\"\n\
+          [destinations.ops]\nstdout = {}\n[alerts.ops]\nnotifier = \"builtin:slak\"\ndestinations = [\"ops\"]\n\
+          [jobs.a]\nsteps = [\"dbt build\"]\nretry = { plugin = \"builtin:zzz\" }\n",
+    );
+    for hint in
+        ["builtin:source-prefix`?", "builtin:backoff`?", "builtin:slack`?", "built-in plugins: backoff, "]
+    {
+        assert!(said.contains(hint), "{said}");
+    }
+    assert!(said.contains(":8: `[alerts.ops]`: there is no built-in plugin `slak`"), "{said}");
 }
