@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use nix::sys::resource::UsageWho;
 use serde::{Deserialize, Serialize};
-use tidegate::{config::Translator, project};
+use tidegate::{plugins::Catalogue, policy::ProjectTranslator, project};
 
 use crate::{gauge, generate};
 
@@ -65,9 +65,9 @@ impl Probe {
         let (loaded, open) = match &self.translate {
             None => (project::load(generate::NAME, &self.manifest, None)?, 0.0),
             Some(state) => {
-                let translator =
-                    Translator { plugin: "builtin:source-prefix".to_owned(), config: serde_json::json!({}) };
-                let mut translator = project::open_translator(&translator, state)?;
+                let catalogue = Catalogue::open(state, &state.join("plugins"))?;
+                let nothing = serde_json::json!({});
+                let mut translator = ProjectTranslator::open(&catalogue, "builtin:source-prefix", &nothing);
                 let open = begun.elapsed().as_secs_f64();
                 let translate = &mut |nodes: &[_]| translator.translate(nodes);
                 let loaded = project::load(generate::NAME, &self.manifest, Some(translate))?;

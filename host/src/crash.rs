@@ -5,7 +5,7 @@
 
 /// Every crash point. Those of the host begin with the room that they are in; those of the attempt process, which has a
 /// life of its own, with `attempt`.
-pub const POINTS: [&str; 20] = [
+pub const POINTS: [&str; 24] = [
     // The tables of a migration are there, and its transaction is open.
     "store.mid-migration",
     // Events and their folds are written, and their transaction is open.
@@ -26,12 +26,20 @@ pub const POINTS: [&str; 20] = [
     "engine.before-verdict",
     // The attempt has ended, and neither the next step nor the run's end is on record.
     "engine.before-next",
+    // A retry policy has answered, and that is not on record.
+    "engine.before-decision",
+    // Its decision is on record, and nobody waits for the next attempt.
+    "engine.after-decision",
     // The run has ended, and nothing was forgotten for it.
     "engine.after-run",
     // So it has, and the runs that follow or resume it are on record and have not begun.
     "engine.before-follow",
     // A trigger has fired, and its run has not begun.
     "engine.after-tick",
+    // What is to be sent is on record, and was not sent.
+    "engine.before-deliver",
+    // It was sent, and that is not on record.
+    "engine.after-deliver",
     // The attempt process has not written itself down.
     "attempt.before-processes",
     // It has, and has not started dbt.

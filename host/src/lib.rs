@@ -7,17 +7,20 @@
 //!
 //! [`config`] is what the operator wrote, [`project`] what dbt's manifest says, seen through a translator ([`policy`]),
 //! which is a WebAssembly component ([`plugins`]). [`cli`] shows it all to people and scripts. A host that runs for good
-//! speaks to its service manager and its operator through [`service`]: readiness, logs, signals, changed files.
+//! speaks to its service manager and its operator through [`service`]: readiness, logs, signals, changed files. What someone
+//! should know leaves this machine through [`deliver`].
 //!
 //! Arrows point one way: `cli` → `engine` → `project`, `process`, `store`, `fold`; `project` → `config`, `policy`, `process`,
-//! `dbt`; `service` → `config`, `project`; `config` → `dbt`, `schedule`; `policy` → `plugins`; `store` → `fold`; everything →
+//! `dbt`; `service` → `config`, `project`; `cli`, `engine` → `deliver` → `config`; `config` → `dbt`, `schedule`; `policy` → `alert`, `plugins`; `store` → `alert`, `fold`; everything →
 //! `model`, and `model` → nothing. [`crash`] is where tests make a process end, and knows nobody either.
 //! `tests/architecture.rs` keeps them so.
 
+pub mod alert;
 pub mod cli;
 pub mod config;
 pub mod crash;
 pub mod dbt;
+pub mod deliver;
 pub mod engine;
 pub mod fold;
 pub mod model;

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
+
 use crate::model::{Launch, RunId, RunRequest};
 
 use super::{
@@ -92,6 +94,14 @@ impl Client {
     /// Pauses what starts a job by itself, or resumes it.
     pub fn pause(self, job: String, paused: bool, by: String) -> Result<(), ClientError> {
         match self.ask(&Ask::Pause { job, paused, by })?.0 {
+            Tell::Done => Ok(()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Tells nothing of an alert until a time; none ends that.
+    pub fn snooze(self, alert: String, until: Option<Timestamp>, by: String) -> Result<(), ClientError> {
+        match self.ask(&Ask::Snooze { alert, until, by })?.0 {
             Tell::Done => Ok(()),
             other => Err(unexpected(other)),
         }

@@ -5,8 +5,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Mail, Message, Refusal};
-use crate::config::{self, Config};
+use super::{Mail, Message, Refusal, post};
+use crate::{
+    config::{self, Config},
+    plugins::Catalogue,
+};
 
 /// The configuration of a host.
 pub struct Configuration {
@@ -14,12 +17,14 @@ pub struct Configuration {
     /// The state directory that the file names, whatever the host was told.
     named: Option<PathBuf>,
     mail: Mail,
+    catalogue: Catalogue,
 }
 
 impl Configuration {
-    pub(super) fn new(config: Arc<Config>, mail: Mail) -> Self {
+    pub(super) fn new(config: Arc<Config>, mail: Mail, catalogue: Catalogue) -> Self {
         let named = named(&config);
-        Self { current: Mutex::new(config), named, mail }
+        post::check_settings(&catalogue, &config);
+        Self { current: Mutex::new(config), named, mail, catalogue }
     }
 
     /// What the host works by.
@@ -35,8 +40,16 @@ impl Configuration {
         match Config::load(&current.file, Some(&current.state_dir)) {
             Ok(new) => {
                 let changes = config::differences(&current, &new);
+                if current.plugins_dir != new.plugins_dir {
+                    tracing::warn!(
+                        plugins_dir = new.plugins_dir.display().to_string(),
+                        "the file names another `plugins_dir`: that takes a restart"
+                    );
+                }
                 let new = Arc::new(new);
                 *current = Arc::clone(&new);
+                // Settings beside a notifier name destinations, which may be there only now.
+                post::check_settings(&self.catalogue, &current);
                 let _ = self.mail.send(Message::Configure(new));
                 for change in &changes {
                     tracing::info!("configuration: {change}");

@@ -1,9 +1,15 @@
 //! The one place that puts events in order: it takes messages, commits what they mean, and acts on it then.
 
+mod alerts;
 mod automation;
 #[cfg(test)]
 pub(super) mod bugs;
+mod freshness;
+mod gate;
 mod limits;
+mod outbox;
+mod plugins;
+mod retries;
 mod runs;
 mod sensors;
 mod status;
@@ -20,17 +26,19 @@ use std::{
     time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use crate::{
     config::{self, Config},
-    model::{Event, EventKind, RunId, RunRequest, RunState},
+    fold,
+    model::{AlertEventKind, AttemptId, Event, EventKind, RunId, RunRequest, RunState},
     project::Opened,
     store::{Entry, Retention, Store, StoreError, Stored},
 };
 
 use super::{Ending, Mail, Message, Names, Refusal, Update, World, queue::Queue};
 use limits::Due;
+use outbox::Outbox;
 use sensors::Sensing;
 pub use status::{NextTick, ProjectStatus, RunStatus, Status};
 
@@ -51,6 +59,7 @@ pub struct Dispatcher {
     /// What is to be looked at when.
     due: BTreeSet<(Timestamp, Due)>,
     sensing: Sensing,
+    expected: freshness::Expectations,
     ending: Option<Ending>,
     since: Timestamp,
     /// The latest time that the clock has shown since it was set.
@@ -60,6 +69,9 @@ pub struct Dispatcher {
     /// What was warned of since the configuration was read.
     warned: BTreeSet<String>,
     projects: BTreeMap<String, ProjectStatus>,
+    outbox: Outbox,
+    /// Each project as it was opened last.
+    lineages: BTreeMap<String, Arc<Opened>>,
     pulse: Arc<AtomicU64>,
     /// What a test has planted.
     #[cfg(test)]
@@ -73,6 +85,12 @@ struct UnderWay {
     opened: Option<Arc<Opened>>,
     /// Whether the plan of the attempt at hand is known, or being found out.
     planning: bool,
+    /// What the gate has to know before an attempt begins.
+    wanted: Option<gate::Wanted>,
+    /// The attempt about which its retry policy is being asked.
+    asking: Option<AttemptId>,
+    /// When its next attempt is due, as far as the clock was right.
+    retries_at: Option<Timestamp>,
     /// What was said last about opening the project, for whoever listens later.
     notice: Option<String>,
     /// Set when the project need not be opened any more.
@@ -121,12 +139,15 @@ impl Dispatcher {
             listeners: BTreeMap::new(),
             due: BTreeSet::new(),
             sensing: Sensing::default(),
+            expected: BTreeMap::new(),
             ending: None,
             since,
             looked_at: since,
             misconfigured: None,
             warned: BTreeSet::new(),
             projects: BTreeMap::new(),
+            outbox: Outbox::default(),
+            lineages: BTreeMap::new(),
             pulse: Arc::default(),
             #[cfg(test)]
             bug: None,
@@ -143,11 +164,18 @@ impl Dispatcher {
         self.queue.close();
     }
 
+    /// Lets what is to be told wait for another host.
+    pub fn tell_nobody(&mut self) {
+        self.outbox.closed = true;
+    }
+
     /// Takes up what an earlier host left: attempts that still run are watched on, those that ended are read to their
     /// end, and what is queued waits for its turn again. Then what should have happened meanwhile is decided upon.
     pub fn recover(&mut self) -> Result<(), StoreError> {
         self.store.count_from(self.world.highest_run());
         self.queue.limit(self.config.queue.max_runs, self.config.locks.clone());
+        // First: what is raised from here on is known already.
+        self.take_up_outbox()?;
         self.take_up_running();
         self.take_up_queued()?;
         #[cfg(test)]
@@ -201,8 +229,11 @@ impl Dispatcher {
         match self.ending {
             None => false,
             Some(Ending::Now) => true,
-            Some(Ending::Drained | Ending::Interrupted) => self.store.running().next().is_none(),
-            Some(Ending::Idle) => self.queue.len() == 0 && self.under_way.is_empty(),
+            // Who waits for the next attempt at a step does so with the next host.
+            Some(Ending::Drained | Ending::Interrupted) => {
+                self.store.running().all(|run| fold::waiting(run).is_some())
+            }
+            Some(Ending::Idle) => self.queue.len() == 0 && self.under_way.is_empty() && !self.lingers(),
         }
     }
 
@@ -239,12 +270,27 @@ impl Dispatcher {
             Message::Planned { attempt, nodes } => self.planned(attempt, nodes)?,
             Message::Observed { attempt, events } => self.observed(attempt, events)?,
             Message::Ended(ended) => self.ended(*ended)?,
+            Message::Decided { attempt, judgement } => self.decided(attempt, *judgement)?,
             Message::Pause { job, paused, by, answer } => self.pause(job, paused, by, &answer)?,
             Message::Status(answer) => drop(answer.send(self.status())),
-            Message::Configure(config) => self.configure(config)?,
+            Message::Configure(config) => {
+                self.configure(config)?;
+                // Says what it makes of settings beside notifiers: they may name what is no destination any more.
+                drop(self.alerts());
+            }
             Message::Misconfigured(problem) => self.misconfigured = problem,
             Message::Looked(status) => drop(self.projects.insert(status.name.clone(), status)),
+            Message::Expect { project, opened, assets, all } => {
+                self.lineages.insert(project.clone(), opened);
+                self.expect(&project, assets, all)?;
+            }
+            Message::Plugins(found) => self.plugins_are(found)?,
             Message::Files { job, trigger, found } => self.found(&job, &trigger, found)?,
+            Message::Rendered(rendered) => self.rendered(*rendered)?,
+            Message::Delivered(delivered) => self.delivered(*delivered)?,
+            Message::Snooze { alert, until, by, answer } => {
+                let _ = answer.send(self.snooze(alert, until, by)?);
+            }
             Message::End(ending) => self.end(ending)?,
             Message::HandOver(answer) => {
                 tracing::info!("another tidegate takes over");
@@ -275,9 +321,16 @@ impl Dispatcher {
         self.misconfigured = None;
         self.warned.clear();
         self.queue.limit(self.config.queue.max_runs, self.config.locks.clone());
+        // Nobody reads a project any more that is gone, and so nobody would say that its assets need not be fresh.
+        let is_gone = |project: &&String| !self.config.projects.contains_key(*project);
+        let gone: BTreeSet<_> = self.expected.keys().map(|(name, _)| name).filter(is_gone).cloned().collect();
+        for project in gone {
+            self.expect(&project, Vec::new(), true)?;
+        }
         if self.automatic {
             self.arrange()?;
         }
+        self.send()?;
         self.start_queued()
     }
 
@@ -290,7 +343,10 @@ impl Dispatcher {
         let names = self.under_way.get(&id).and_then(|u| u.opened.as_deref()).map(Names::of);
         let names = names.map(|names| Update::Names { names: Arc::new(names) });
         let said = self.under_way.get(&id).filter(|u| u.opened.is_none()).and_then(|u| u.notice.clone());
-        let waits = said.or_else(|| self.waits_for(id)).map(|text| Update::Notice { text });
+        let waits = said
+            .or_else(|| self.waits_for(id))
+            .or_else(|| self.waits_for_retry(&run))
+            .map(|text| Update::Notice { text });
         let mut news = [Some(Update::snapshot(&run)), names, waits].into_iter().flatten();
         if news.all(|update| updates.send(update).is_ok()) && !run.state.is_finished() {
             self.listeners.entry(id).or_default().push(updates);
@@ -318,6 +374,7 @@ impl Dispatcher {
 
     /// A full disk is waited for: it must not cost what dbt has done.
     fn record(&mut self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        let entries = self.with_alerts(entries)?;
         let mut told = false;
         let numbers = loop {
             match self.store.record(&entries) {
@@ -339,14 +396,22 @@ impl Dispatcher {
         for entry in &entries {
             status::log(entry, &self.store);
         }
+        let mut is_raised = false;
         for (entry, id) in entries.into_iter().zip(numbers) {
-            if let (Entry::Run(event), Some(id)) = (entry, id) {
-                self.tell(event.run, || Update::Event {
+            match (entry, id) {
+                (Entry::Run(event), Some(id)) => self.tell(event.run, || Update::Event {
                     stored: Box::new(Stored { id, event: event.kept() }),
-                });
+                }),
+                (Entry::Alert(event), Some(id))
+                    if matches!(event.kind, AlertEventKind::NotificationRaised { .. }) =>
+                {
+                    self.outbox.raise(id);
+                    is_raised = true;
+                }
+                _ => {}
             }
         }
-        Ok(())
+        if is_raised { self.send() } else { Ok(()) }
     }
 
     fn tell(&mut self, run: RunId, update: impl FnOnce() -> Update) {
@@ -368,6 +433,11 @@ fn unless_full<T>(result: Result<T, StoreError>) -> Result<Option<T>, StoreError
         Err(StoreError::DiskFull(_)) => Ok(None),
         other => other.map(Some),
     }
+}
+
+/// A time for people, as tables have it: where the host stands.
+fn local(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// A time so much later, or the end of time.

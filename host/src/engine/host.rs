@@ -10,15 +10,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
+
 use crate::{
     config::Config,
     model::{Launch, RunId, RunRequest},
+    plugins::{Catalogue, SandboxError},
+    process,
     store::{FILE_NAME, Store, StoreError},
 };
 
 use super::{
-    Client, ClientError, Configuration, Dispatcher, Ending, Mail, Message, Refusal, Update,
+    Client, ClientError, Configuration, Dispatcher, Ending, Mail, Message, Refusal, Status, Update,
     client::{PAUSE, TRIES},
+    plugins,
     protocol::{Ask, Tell},
     real::RealWorld,
 };
@@ -37,6 +42,9 @@ pub enum HostError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// This machine cannot run plugins.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// The host that runs cannot be reached.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -50,6 +58,7 @@ impl HostError {
                 Some("set `state_dir` (or TIDEGATE_STATE_DIR) to a folder that you can write to".to_owned())
             }
             Self::Store(e) => e.hint(),
+            Self::Sandbox(_) => None,
             Self::Client(e) => e.hint().map(str::to_owned),
         }
     }
@@ -80,6 +89,8 @@ pub struct Host {
     dispatcher: Option<JoinHandle<Result<(), StoreError>>>,
     configuration: Arc<Configuration>,
     pulse: Arc<AtomicU64>,
+    catalogue: Catalogue,
+    _looks: plugins::Looks,
     /// Held for as long as this is the host.
     _lock: File,
 }
@@ -148,7 +159,7 @@ fn lock(state_dir: &Path) -> Result<Option<File>, HostError> {
         let path = path.to_owned();
         move |source| HostError::StateDir { path, source }
     };
-    create_private(state_dir).map_err(io(state_dir))?;
+    process::make_state_dir(state_dir).map_err(io(state_dir))?;
     let path = state_dir.join("host.lock");
     let lock = File::create(&path).map_err(io(&path))?;
     match lock.try_lock() {
@@ -158,14 +169,6 @@ fn lock(state_dir: &Path) -> Result<Option<File>, HostError> {
     }
 }
 
-fn create_private(dir: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    // What is kept here is nobody else's business, version control's included.
-    let ignore = dir.join(".gitignore");
-    if ignore.exists() { Ok(()) } else { fs::write(ignore, "*\n") }
-}
-
 impl Host {
     fn start(config: Arc<Config>, role: Role, lock: File) -> Result<Self, HostError> {
         let state_dir = config.state_dir.clone();
@@ -173,26 +176,35 @@ impl Host {
             let path = path.to_owned();
             move |source| HostError::StateDir { path, source }
         };
-        let world = RealWorld::new(&config).map_err(io(&state_dir))?;
+        let catalogue = Catalogue::open(&state_dir, &config.plugins_dir)?;
+        // The standard output of an errand is for what was asked for.
+        let world =
+            RealWorld::new(&config, catalogue.clone(), role != Role::Service).map_err(io(&state_dir))?;
         let store = Store::open(&state_dir.join(FILE_NAME))?;
         let (mail, messages) = mpsc::channel();
         let automatic = role == Role::Service;
         let mut dispatcher =
             Dispatcher::new(store, Box::new(world), mail.clone(), Arc::clone(&config), automatic);
-        if role == Role::Chore {
-            dispatcher.hold_back();
-        }
-        dispatcher.recover()?;
-        let pulse = dispatcher.pulse();
-        let configuration = Arc::new(Configuration::new(config, mail.clone()));
+        // Who asks before the host is ready waits for it, and does not take it for dead.
+        let configuration = Arc::new(Configuration::new(config, mail.clone(), catalogue.clone()));
         let listener = listen(&state_dir).map_err(io(&socket_path(&state_dir)))?;
         let server = Server { mail: mail.clone(), configuration: Arc::clone(&configuration) };
         thread::spawn(move || server.serve(&listener));
+        // Before anything is taken up: what an earlier host has raised for a notifier of the folder would find no alert, and be
+        // given up. What happens during a chore is raised too, if sent by another host.
+        let _looks =
+            plugins::look_after(catalogue.clone(), mail.clone(), automatic).map_err(io(&state_dir))?;
+        if role == Role::Chore {
+            dispatcher.hold_back();
+            dispatcher.tell_nobody();
+        }
+        dispatcher.recover()?;
+        let pulse = dispatcher.pulse();
         let dispatcher = thread::Builder::new()
             .name("dispatcher".to_owned())
             .spawn(move || dispatcher.work(&messages))
             .map_err(io(&state_dir))?;
-        Ok(Self { mail, dispatcher: Some(dispatcher), configuration, pulse, _lock: lock })
+        Ok(Self { mail, dispatcher: Some(dispatcher), configuration, pulse, catalogue, _looks, _lock: lock })
     }
 
     /// Asks for a run.
@@ -234,6 +246,14 @@ impl Host {
         answers.recv().map_err(|_| gone())?
     }
 
+    /// Tells nothing of an alert until a time; none ends that.
+    pub fn snooze(&self, alert: String, until: Option<Timestamp>, by: String) -> Result<(), Refusal> {
+        let (answer, answers) = mpsc::channel();
+        let gone = || Refusal::new("the host has stopped");
+        self.mail.send(Message::Snooze { alert, until, by, answer }).map_err(|_| gone())?;
+        answers.recv().map_err(|_| gone())?
+    }
+
     /// How to read the configuration again.
     pub fn configuration(&self) -> Arc<Configuration> {
         Arc::clone(&self.configuration)
@@ -244,9 +264,21 @@ impl Host {
         self.mail.clone()
     }
 
+    /// The plugins that it uses.
+    pub fn catalogue(&self) -> Catalogue {
+        self.catalogue.clone()
+    }
+
     /// Counts on for as long as the dispatcher works.
     pub fn pulse(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.pulse)
+    }
+
+    /// How it is; none where it has just ended.
+    pub fn status(&self) -> Option<Status> {
+        let (answer, answers) = mpsc::channel();
+        self.mail.send(Message::Status(answer)).ok()?;
+        answers.recv().ok()
     }
 
     /// Ends the host.
@@ -353,6 +385,9 @@ impl Server {
                 .map_or_else(refused, Tell::Accepted),
             Ask::Pause { job, paused, by } => self
                 .asked(|answer| Message::Pause { job, paused, by, answer })?
+                .map_or_else(refused, |()| Tell::Done),
+            Ask::Snooze { alert, until, by } => self
+                .asked(|answer| Message::Snooze { alert, until, by, answer })?
                 .map_or_else(refused, |()| Tell::Done),
             Ask::Cancel { run, by } => {
                 self.asked(|answer| Message::Cancel { run, by, answer: Some(answer) })?;

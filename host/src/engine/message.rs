@@ -5,14 +5,18 @@ use std::{
     sync::{Arc, mpsc},
 };
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{ProjectStatus, Status};
 use crate::{
     config::Config,
     model::{
-        AttemptId, EventKind, ExitStatus, Launch, NodeResult, ResultsSource, Run, RunId, RunRequest, Trigger,
+        AttemptId, DeliveryRequest, EventKind, ExitStatus, FreshWithin, Launch, NodeResult, PluginCall,
+        PluginRecord, ResultsSource, Run, RunId, RunRequest, Trigger,
     },
+    plugins::FolderPlugin,
+    policy::Judgement,
     project::Opened,
     store::Stored,
 };
@@ -63,8 +67,8 @@ pub enum Message {
     Planned {
         /// The attempt at hand.
         attempt: AttemptId,
-        /// Unique ids.
-        nodes: Vec<String>,
+        /// Unique ids; none where dbt had no answer.
+        nodes: Option<Vec<String>>,
     },
     /// An attempt's log was read on.
     Observed {
@@ -75,6 +79,13 @@ pub enum Message {
     },
     /// An attempt ended, and its log has been read to the end.
     Ended(Box<Ended>),
+    /// It was decided what to do about an attempt that failed.
+    Decided {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// What.
+        judgement: Box<Judgement>,
+    },
     /// Someone wants what is left to do of a run that has ended to be done; the answer is the number of the run that does
     /// it.
     Resume {
@@ -104,6 +115,19 @@ pub enum Message {
     Misconfigured(Option<String>),
     /// Someone has looked at a project.
     Looked(ProjectStatus),
+    /// A project was read: these of its assets have to be fresh.
+    Expect {
+        /// The project.
+        project: String,
+        /// As it was read.
+        opened: Arc<Opened>,
+        /// The assets.
+        assets: Vec<Expected>,
+        /// Whether these are all; otherwise nobody knows of the others.
+        all: bool,
+    },
+    /// The plugins of the folder are these from here on.
+    Plugins(Vec<FolderPlugin>),
     /// What a sensor has found: a mark for each file as it is now, with its path.
     Files {
         /// The job.
@@ -113,10 +137,40 @@ pub enum Message {
         /// What is there, or why it cannot be looked at.
         found: Result<BTreeMap<String, String>, String>,
     },
+    /// A notifier has looked at a notification.
+    Rendered(Box<Rendered>),
+    /// A request was sent, or could not be.
+    Delivered(Box<Delivered>),
+    /// Someone wants to hear nothing of an alert for a while.
+    Snooze {
+        /// The alert.
+        alert: String,
+        /// Until when; none to hear of it again.
+        until: Option<Timestamp>,
+        /// Who.
+        by: String,
+        /// Where the answer goes.
+        answer: mpsc::Sender<Result<(), Refusal>>,
+    },
     /// The host is to end.
     End(Ending),
     /// Another process takes over: the host leaves at once. The answer says that it will.
     HandOver(mpsc::Sender<()>),
+}
+
+/// An asset that has to be fresh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// dbt's id of the node.
+    pub unique_id: String,
+    /// Its key.
+    pub key: String,
+    /// Its owners.
+    pub owners: Vec<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// How fresh.
+    pub fresh_within: FreshWithin,
 }
 
 /// How the host is to end. Each is more urgent than the one before.
@@ -142,6 +196,41 @@ pub struct Ended {
     pub results: Option<(ResultsSource, Vec<NodeResult>)>,
     /// What dbt said last that was no event.
     pub raw_tail: String,
+}
+
+/// What a notifier made of a notification.
+pub struct Rendered {
+    /// The notification's id.
+    pub notification: u64,
+    /// The notifier; none where it could not be loaded.
+    pub plugin: Option<PluginRecord>,
+    /// The call, for the record; none where there was none.
+    pub call: Option<PluginCall>,
+    /// What to send, or why the notifier did not say it.
+    pub requests: Result<Vec<DeliveryRequest>, String>,
+}
+
+impl Rendered {
+    /// Nobody was asked, and nothing is to be sent.
+    pub fn nothing(notification: u64) -> Self {
+        Self { notification, plugin: None, call: None, requests: Ok(Vec::new()) }
+    }
+}
+
+/// What came of a delivery.
+pub struct Delivered {
+    /// Its idempotency key.
+    pub key: String,
+    /// What the destination answered, in a word or two, or why it did not arrive.
+    pub result: Result<String, DeliveryFailure>,
+}
+
+/// Why something did not arrive.
+pub struct DeliveryFailure {
+    /// For people: no address, and no secret.
+    pub error: String,
+    /// After how long to try again; none where that is of no use.
+    pub again_in: Option<SignedDuration>,
 }
 
 /// Why something cannot be done, for people.

@@ -11,9 +11,12 @@ mod causes;
 mod client;
 mod configuration;
 mod dispatcher;
+mod gate;
 mod host;
 mod message;
 mod plan;
+mod plugins;
+mod post;
 mod projects;
 mod protocol;
 mod queue;
@@ -33,11 +36,12 @@ pub use client::{Client, ClientError};
 pub use configuration::Configuration;
 pub use dispatcher::{Dispatcher, NextTick, ProjectStatus, RunStatus, Status};
 pub use host::{Handle, Host, HostError, Role, join, serve};
-pub use message::{Ending, Mail, Message, Names, Refusal, Update};
-pub use projects::Projects;
+pub use message::{Delivered, DeliveryFailure, Ending, Mail, Message, Names, Refusal, Rendered, Update};
+pub use post::check_settings;
+pub use projects::{Projects, fresh_assets};
 pub use real::{plan_step, select};
 pub use sense::write_locks;
-pub use world::{Start, World, WriteLocks};
+pub use world::{Delivery, Rendering, Start, World, WriteLocks};
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,6 @@
 //! What a client and the host say to each other over the socket: JSON, a line each.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Launch, RunId, RunRequest};
@@ -36,6 +37,15 @@ pub(super) enum Ask {
         job: String,
         /// Whether it is paused from here on.
         paused: bool,
+        /// Who wants it.
+        by: String,
+    },
+    /// Tell nothing of this alert until then; none ends that.
+    Snooze {
+        /// The alert.
+        alert: String,
+        /// Until when.
+        until: Option<Timestamp>,
         /// Who wants it.
         by: String,
     },

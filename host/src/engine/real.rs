@@ -1,9 +1,9 @@
 //! The real world: the system's clock, disk and processes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
-    os::unix::fs::DirBuilderExt,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -18,13 +18,16 @@ use jiff::Timestamp;
 use crate::{
     config::{self, Config},
     dbt,
-    model::{AttemptId, AttemptIdentity, Run, RunId, RunRequest, Trigger},
+    model::{AttemptId, AttemptIdentity, Failure, RetryRule, Run, RunId, RunRequest, Trigger},
+    plugins::Catalogue,
+    policy::{Judgement, judge},
     process::{self, AttemptSpec, Caps, Ladder},
     project::{self, Call, Folder, Opened},
 };
 
 use super::{
-    Mail, Message, Refusal, Start, World, WriteLocks, attempt_folder, plan, run_folder,
+    Delivery, Mail, Message, Refusal, Rendering, Start, World, WriteLocks, attempt_folder, plan, post,
+    run_folder,
     sense::{self, Profiles, Stamp},
     watch::watch,
 };
@@ -45,10 +48,15 @@ pub(super) struct RealWorld {
     revisions: Mutex<Option<(PathBuf, Option<String>)>>,
     configs: Mutex<BTreeMap<PathBuf, (Stamp, Arc<Config>)>>,
     profiles: Profiles,
+    catalogue: Catalogue,
+    /// Whether standard output is for something else than notifications.
+    aside: bool,
+    /// What was said last about settings that make no alert.
+    said: Mutex<Vec<String>>,
 }
 
 impl RealWorld {
-    pub(super) fn new(config: &Arc<Config>) -> io::Result<Self> {
+    pub(super) fn new(config: &Arc<Config>, catalogue: Catalogue, aside: bool) -> io::Result<Self> {
         // Which state of the file that was nobody knows: it is read once more.
         let known = (config.file.clone(), (Stamp::unknown(), Arc::clone(config)));
         Ok(Self {
@@ -57,6 +65,9 @@ impl RealWorld {
             revisions: Mutex::new(None),
             configs: Mutex::new(BTreeMap::from([known])),
             profiles: Profiles::default(),
+            catalogue,
+            aside,
+            said: Mutex::default(),
         })
     }
 
@@ -208,18 +219,36 @@ impl World for RealWorld {
         });
     }
 
+    fn alerts_of_plugins(&self, destinations: &BTreeSet<String>) -> Vec<config::Alert> {
+        let (alerts, problems) = post::alerts_of(&self.catalogue, destinations);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if *said != problems {
+            problems.iter().for_each(|problem| tracing::warn!("{problem}"));
+            *said = problems;
+        }
+        alerts
+    }
+
+    fn render(&self, rendering: Rendering, mail: &Mail) {
+        post::render(self.catalogue.clone(), rendering, mail.clone());
+    }
+
+    fn deliver(&self, delivery: Delivery, mail: &Mail) {
+        post::deliver(delivery, mail.clone(), self.aside);
+    }
+
     fn pause(&self, time: Duration) {
         thread::sleep(time);
     }
 
     fn open(&self, run: RunId, project: config::Project, stop: Arc<AtomicBool>, mail: &Mail) {
-        let (state_dir, mail) = (self.state_dir.clone(), mail.clone());
+        let (state_dir, catalogue, mail) = (self.state_dir.clone(), self.catalogue.clone(), mail.clone());
         thread::spawn(move || {
             let notice = |text: &str| {
                 let _ = mail.send(Message::Notice { run, text: text.to_owned() });
             };
             let call = Call { notice: &notice, stop: &|| stop.load(Ordering::Relaxed) };
-            let result = project::open(&project, &state_dir, &call)
+            let result = project::open(&project, &state_dir, &catalogue, &call)
                 .map(Arc::new)
                 .map_err(|e| Refusal { message: e.to_string(), hint: e.hint() });
             let _ = mail.send(Message::Opened { run, result });
@@ -271,7 +300,7 @@ impl World for RealWorld {
 
     fn spawn(&self, start: &Start) -> io::Result<AttemptIdentity> {
         let target = start.folder.target();
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&target)?;
+        process::make_private(&target)?;
         // dbt checks the parse cache itself; it was made by the same dbt from the same folder when the host prepared.
         if !start.spec.args.iter().any(|arg| arg == "--no-partial-parse")
             && let Some(cache) = start.parse_cache.as_ref().filter(|cache| cache.is_file())
@@ -310,14 +339,31 @@ impl World for RealWorld {
         let Some(Listing { folder, spec, environment, types }) =
             listing(&self.state_dir, args, project, opened)
         else {
+            let _ = mail.send(Message::Planned { attempt, nodes: None });
             return;
         };
         let (program, mail) = (self.program.clone(), mail.clone());
         thread::spawn(move || {
-            if let Some(nodes) = plan::resolve(&program, &folder, &spec, &environment, types) {
-                let _ = mail.send(Message::Planned { attempt, nodes });
-            }
+            let resolve = || plan::resolve(&program, &folder, &spec, &environment, types);
+            // As with a policy: a run may wait for it at the gate.
+            let nodes = catch_unwind(AssertUnwindSafe(resolve)).unwrap_or_default();
+            let _ = mail.send(Message::Planned { attempt, nodes });
         });
+    }
+
+    fn decide(&self, rule: &RetryRule, failure: Failure, mail: &Mail) {
+        let (catalogue, rule, mail) = (self.catalogue.clone(), rule.clone(), mail.clone());
+        // A plugin may take its time, and loading it for the first time does.
+        thread::spawn(move || {
+            // An answer that never comes would be waited for by the run, with all of its locks.
+            let judged = catch_unwind(AssertUnwindSafe(|| judge(&catalogue, &rule, &failure)));
+            let judgement = Box::new(judged.unwrap_or_else(|_| Judgement::panicked(&rule)));
+            let _ = mail.send(Message::Decided { attempt: failure.attempt, judgement });
+        });
+    }
+
+    fn threads(&self, args: &[String], project: &config::Project) -> Option<u32> {
+        dbt::threads(&sense::call(project, args))
     }
 
     fn interrupt(&self, attempt: AttemptId, identity: Option<&AttemptIdentity>) -> io::Result<()> {

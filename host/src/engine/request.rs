@@ -19,6 +19,8 @@ pub fn of_job(config: &Config, job: &config::Job, launch: Launch, key: String) -
     request.empty_fails = job.empty == config::EmptyPolicy::Fail;
     request.configuration = configuration(project, job.record());
     request.limits = job.limits.clone();
+    request.gate = job.gate.unwrap_or(project.gate);
+    request.retry = job.retry.clone();
     Some(request)
 }
 
@@ -41,6 +43,8 @@ pub fn of_steps(
         configuration: configuration(project, serde_json::Value::Null),
         limits: Default::default(),
         resumes: None,
+        retry: config.retry.clone(),
+        gate: project.gate,
     }
 }
 

@@ -87,16 +87,33 @@ fn outcome(state: RunState) -> &'static str {
     }
 }
 
+/// What another attempt at a step does that is to do what is not done, and the nodes that are not done. All of the step,
+/// where nobody can tell what is done, or all nodes are and dbt failed even so.
+pub(super) fn unfinished(step: &Step, project: &Project) -> (Vec<String>, Vec<String>) {
+    let args = match rest(step, project) {
+        Rest::Some(args) => args,
+        Rest::Nothing | Rest::Whole => step.args.clone(),
+    };
+    (args, left(step, project).into_iter().collect())
+}
+
 fn rest(step: &Step, project: &Project) -> Rest {
     if !can_be_narrowed(&step.args) || !step.attempts.iter().any(|attempt| tells_all(step, attempt)) {
         return Rest::Whole;
     }
-    let states = last_states(step);
-    let mut left: BTreeSet<&str> =
-        states.iter().filter(|(_, (state, _))| !is_done(state)).map(|(id, _)| *id).collect();
+    let left = left(step, project);
     if left.is_empty() {
         return Rest::Nothing;
     }
+    let selectors = exact_selectors(project, left.iter().map(String::as_str));
+    narrowed_arguments(&step.args, &selectors).map_or(Rest::Whole, Rest::Some)
+}
+
+/// The nodes that are not done, as far as any attempt at the step has told, and those that have to be done with them.
+fn left(step: &Step, project: &Project) -> BTreeSet<String> {
+    let states = last_states(step);
+    let mut left: BTreeSet<&str> =
+        states.iter().filter(|(_, (state, _))| !is_done(state)).map(|(id, _)| *id).collect();
     // Running a failed test alone would look at the same rows again.
     let failed = states.iter().filter(|(_, (state, _))| **state == NodeState::Fail);
     let looked_at = failed.filter_map(|(id, _)| project.check(id)).flat_map(|check| &check.assets);
@@ -108,8 +125,7 @@ fn rest(step: &Step, project: &Project) -> Rest {
         left.extend(asset.checks.iter().map(String::as_str).filter(|check| states.contains_key(check)));
     }
     left.extend(rebuilt);
-    let selectors = exact_selectors(project, left);
-    narrowed_arguments(&step.args, &selectors).map_or(Rest::Whole, Rest::Some)
+    left.into_iter().map(str::to_owned).collect()
 }
 
 /// Whether an attempt knows all nodes of the step: it was planned, or dbt came to its end and told of each.

@@ -1,10 +1,16 @@
 //! The dispatcher in a world that only remembers what was done to it.
 
+mod retries;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::PathBuf,
-    sync::{Arc, Mutex, atomic::AtomicBool, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -15,8 +21,8 @@ use super::{Dispatcher, Mail, Message, Refusal, Start, Update, World, WriteLocks
 use crate::{
     config, dbt,
     model::{
-        AttemptId, AttemptIdentity, EventKind, ExitStatus, Launch, Limits, NodeResult, NodeState,
-        ResourceType, Run, RunId, RunRequest, RunState, StepRequest, Trigger,
+        AttemptId, AttemptIdentity, EventKind, ExitStatus, Failure, Launch, Limits, NodeResult, NodeState,
+        ResourceType, RetryRule, Run, RunId, RunRequest, RunState, StepRequest, Trigger,
     },
     process::{AttemptFolder, AttemptSpec, Caps, Ladder},
     project::Opened,
@@ -28,6 +34,8 @@ type Deeds = Arc<Mutex<Vec<String>>>;
 
 struct Remembering {
     deeds: Deeds,
+    /// Seconds since the epoch.
+    clock: Arc<AtomicI64>,
     /// Projects that cannot be opened.
     broken: Vec<String>,
 }
@@ -39,8 +47,13 @@ impl Remembering {
 }
 
 impl World for Remembering {
+    fn alerts_of_plugins(&self, _: &BTreeSet<String>) -> Vec<config::Alert> {
+        Vec::new()
+    }
+    fn render(&self, _: crate::engine::Rendering, _: &Mail) {}
+    fn deliver(&self, _: crate::engine::Delivery, _: &Mail) {}
     fn now(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH
+        Timestamp::from_second(self.clock.load(Ordering::Relaxed)).unwrap()
     }
 
     fn project_of(&self, run: &Run) -> Result<config::Project, Refusal> {
@@ -51,6 +64,8 @@ impl World for Remembering {
             manifest: None,
             variant: None,
             translator: None,
+            gate: Default::default(),
+            freshness: Vec::new(),
         })
     }
 
@@ -64,6 +79,7 @@ impl World for Remembering {
                 manifest: PathBuf::new(),
                 prepared: None,
                 plugins: Vec::new(),
+                calls: Vec::new(),
                 warnings: Vec::new(),
             }))
         };
@@ -113,6 +129,14 @@ impl World for Remembering {
         self.did(format!("plan {attempt}"));
     }
 
+    fn decide(&self, _: &RetryRule, failure: Failure, _: &Mail) {
+        self.did(format!("ask about {} with {:?} left", failure.attempt, failure.unfinished));
+    }
+
+    fn threads(&self, _: &[String], _: &config::Project) -> Option<u32> {
+        Some(4)
+    }
+
     fn interrupt(&self, _: AttemptId, _: Option<&AttemptIdentity>) -> io::Result<()> {
         self.did("interrupt");
         Ok(())
@@ -150,7 +174,10 @@ struct Bench {
     mail: Mail,
     messages: mpsc::Receiver<Message>,
     deeds: Deeds,
+    clock: Arc<AtomicI64>,
     requests: u32,
+    /// The retry policy of what is requested.
+    retry: Option<RetryRule>,
 }
 
 impl Bench {
@@ -159,14 +186,17 @@ impl Bench {
     }
 
     fn on(dir: TempDir, broken: &[&str]) -> Self {
-        Self::made(dir, broken, |_| {})
+        Self::made(dir, Arc::default(), broken, |_| {})
     }
 
-    fn made(dir: TempDir, broken: &[&str], prepare: fn(&mut Dispatcher)) -> Self {
+    fn made(dir: TempDir, clock: Arc<AtomicI64>, broken: &[&str], prepare: fn(&mut Dispatcher)) -> Self {
         let (mail, messages) = mpsc::channel();
         let deeds = Deeds::default();
-        let world =
-            Remembering { deeds: Arc::clone(&deeds), broken: broken.iter().map(|&b| b.to_owned()).collect() };
+        let world = Remembering {
+            deeds: Arc::clone(&deeds),
+            clock: Arc::clone(&clock),
+            broken: broken.iter().map(|&b| b.to_owned()).collect(),
+        };
         let store = Store::open(&dir.path().join(crate::store::FILE_NAME)).unwrap();
         let file = dir.path().join("tidegate.toml");
         std::fs::write(&file, "[projects.shop]\n").unwrap();
@@ -174,7 +204,7 @@ impl Bench {
         let mut dispatcher = Dispatcher::new(store, Box::new(world), mail.clone(), config, false);
         prepare(&mut dispatcher);
         dispatcher.recover().unwrap();
-        Self { dir, dispatcher, mail, messages, deeds, requests: 0 }
+        Self { dir, dispatcher, mail, messages, deeds, clock, requests: 0, retry: None }
     }
 
     /// The host dies and another begins.
@@ -183,9 +213,9 @@ impl Bench {
     }
 
     fn restart_by(self, prepare: fn(&mut Dispatcher)) -> Self {
-        let Self { dir, dispatcher, requests, .. } = self;
+        let Self { dir, dispatcher, requests, clock, retry, .. } = self;
         drop(dispatcher);
-        let mut bench = Self { requests, ..Self::made(dir, &[], prepare) };
+        let mut bench = Self { requests, retry, ..Self::made(dir, clock, &[], prepare) };
         bench.work();
         bench
     }
@@ -222,6 +252,8 @@ impl Bench {
             configuration: Default::default(),
             limits: Limits::default(),
             resumes: None,
+            retry: self.retry.clone(),
+            gate: Default::default(),
         };
         let (answer, answers) = mpsc::channel();
         self.send(Message::Request { request: Box::new(request), answer });
@@ -398,7 +430,7 @@ fn the_plan_is_asked_for_behind_the_first_node_and_once() {
     }
     assert_eq!(bench.deeds(), ["plan 1.1.1"]);
     let nodes = vec!["model.s.a".to_owned(), "model.s.c".to_owned()];
-    bench.send(Message::Planned { attempt: attempt(1, 1), nodes });
+    bench.send(Message::Planned { attempt: attempt(1, 1), nodes: Some(nodes) });
     let run = bench.run(RunId(1));
     let states: Vec<_> = run.steps[0].attempts[0].nodes.values().map(|n| n.state.as_str()).collect();
     assert_eq!(states, ["running", "running", "queued"]);

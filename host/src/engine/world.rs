@@ -1,7 +1,7 @@
 //! What the dispatcher does to the world, as a value: a clock, a disk and child processes, or a simulation of them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
@@ -12,7 +12,10 @@ use jiff::Timestamp;
 
 use crate::{
     config,
-    model::{AttemptId, AttemptIdentity, Run, RunId, RunRequest, Trigger},
+    model::{
+        AttemptId, AttemptIdentity, DeliveryRequest, DestinationName, Failure, Notification, RetryRule, Run,
+        RunId, RunRequest, Trigger,
+    },
     process::{AttemptFolder, AttemptSpec},
     project::Opened,
 };
@@ -31,6 +34,34 @@ pub struct Start {
     pub environment: BTreeMap<String, String>,
     /// dbt's parse cache, for a step that may use it.
     pub parse_cache: Option<PathBuf>,
+}
+
+/// A notification that a notifier is to look at.
+pub struct Rendering {
+    /// The notification's id.
+    pub id: u64,
+    /// The alert that asks for it.
+    pub alert: config::Alert,
+    /// Where the alert sends to.
+    pub destinations: Vec<DestinationName>,
+    /// The notification.
+    pub notification: Notification,
+}
+
+/// A request that is to be sent.
+pub struct Delivery {
+    /// The notification that it is for.
+    pub notification: u64,
+    /// Its idempotency key.
+    pub key: String,
+    /// Where it goes.
+    pub destination: config::Destination,
+    /// What is sent.
+    pub request: DeliveryRequest,
+    /// How often that was tried before.
+    pub tries: u32,
+    /// When it was tried first: now, where it was not tried before.
+    pub since: Timestamp,
 }
 
 /// The locks that keep runs from writing to one file at a time.
@@ -76,7 +107,7 @@ pub trait World: Send {
     /// A plan that is known; none where it is not.
     fn known_plan(&self, args: &[String], project: &config::Project, opened: &Opened) -> Option<Vec<String>>;
 
-    /// Finds out a plan; comes back as `Planned`, or never.
+    /// Finds out a plan; comes back as `Planned`.
     fn plan(
         &self,
         attempt: AttemptId,
@@ -85,6 +116,12 @@ pub trait World: Send {
         opened: &Opened,
         mail: &Mail,
     );
+
+    /// Asks a rule's policy what to do about a failure; comes back as `Decided`.
+    fn decide(&self, rule: &RetryRule, failure: Failure, mail: &Mail);
+
+    /// With how many threads dbt runs these arguments, where that can be found out at once.
+    fn threads(&self, args: &[String], project: &config::Project) -> Option<u32>;
 
     /// Asks an attempt process to stop its dbt; asked again, it hurries. Where the host died before it had written down
     /// which process that is, the process has done so itself.
@@ -98,6 +135,15 @@ pub trait World: Send {
 
     /// Looks at the files of a sensor; comes back as `Files`.
     fn look(&self, job: &str, trigger: &Trigger, glob: &str, mail: &Mail);
+
+    /// The alerts that notifiers of the plugins folder bring with them, by the names of the destinations that there are.
+    fn alerts_of_plugins(&self, destinations: &BTreeSet<String>) -> Vec<config::Alert>;
+
+    /// Lets a notifier look at a notification; comes back as `Rendered`.
+    fn render(&self, rendering: Rendering, mail: &Mail);
+
+    /// Sends a request; comes back as `Delivered`.
+    fn deliver(&self, delivery: Delivery, mail: &Mail);
 
     /// Lets some time pass, where nothing can be done before.
     fn pause(&self, time: Duration);

@@ -1,9 +1,12 @@
 //! Bugs that a test plants, to see that the simulation finds them. None of this is in a build without tests.
 
+use jiff::Timestamp;
+
 use super::{Batch, Dispatcher, turns::Answers};
 use crate::{
     config::{Job, MissedConfig},
     engine::Start,
+    fold,
     model::{EventKind, JobEventKind, Run, RunId, RunState, Trigger},
     store::{Entry, StoreError},
 };
@@ -47,6 +50,12 @@ pub enum Bug {
     FiresForPauses,
     /// A new host takes no notice of earlier starts of a job that has a rate.
     ForgetsStarts,
+    /// A new host does not wait for what is due later.
+    RetriesAtOnce,
+    /// A new host asks nobody about an attempt whose failure it finds on record.
+    ForgetsToAsk,
+    /// No number of attempts is too many.
+    KnowsNoMost,
 }
 
 impl Dispatcher {
@@ -131,6 +140,16 @@ impl Dispatcher {
         if self.has(Bug::SpawnsBeforeTheCommit) {
             let _ = self.world.spawn(start);
         }
+    }
+
+    pub(super) fn spoil_owed(&self, mut run: Run) -> Run {
+        let found = |at: Timestamp| at < self.since;
+        if self.has(Bug::ForgetsToAsk)
+            && fold::owed(&run).and_then(|attempt| attempt.finished_at).is_some_and(found)
+        {
+            run.request.retry = None;
+        }
+        run
     }
 
     pub(super) fn spoil_verdict(&self, state: RunState) -> RunState {

@@ -23,6 +23,14 @@ pub(super) enum Due {
     MaxRuntime(RunId),
     /// dbt has said nothing for long enough.
     Silence(AttemptId),
+    /// An asset of a project may be late.
+    Freshness(String, String),
+    /// A run that has not ended is late.
+    Late(RunId),
+    /// A delivery is to be tried again, or the host has stayed long enough for those under way.
+    Delivery,
+    /// A run's next attempt at a step is due.
+    Retry(RunId),
     /// Old decisions of triggers are to be forgotten.
     Housekeeping,
 }
@@ -37,6 +45,7 @@ impl Dispatcher {
     /// Does what is due.
     pub fn wake(&mut self) -> Result<(), StoreError> {
         self.look_at_the_clock();
+        self.linger();
         loop {
             let now = self.world.now();
             let Some((at, due)) = self.due.first().cloned().filter(|(at, _)| *at <= now) else {
@@ -56,8 +65,17 @@ impl Dispatcher {
                 Due::QueueTimeout(run) => self.has_waited(run)?,
                 Due::MaxRuntime(run) => self.has_run(run)?,
                 Due::Silence(attempt) => self.has_been_silent(attempt)?,
+                Due::Freshness(project, unique_id) => {
+                    let assets = self.due_assets((project, unique_id), now);
+                    self.look_at_assets(assets)?;
+                }
+                Due::Late(run) => self.is_late(run)?,
+                Due::Delivery => self.send()?,
+                Due::Retry(run) => self.retry(run)?,
                 Due::Housekeeping => {
+                    unless_full(self.store.forget_notifications(self.retention(), now))?;
                     unless_full(self.store.forget_ticks(self.retention(), now))?;
+                    unless_full(self.store.forget_calls(self.retention(), now))?;
                     self.due.insert((later(now, HOUSEKEEPING), Due::Housekeeping));
                 }
             }
@@ -76,6 +94,22 @@ impl Dispatcher {
         jobs
     }
 
+    /// The assets that are to be looked at by now, the first of which is known. A thousand with one deadline are one commit,
+    /// and one thing to tell of.
+    fn due_assets(&mut self, first: (String, String), now: Timestamp) -> Vec<(String, String)> {
+        let mut assets = vec![first];
+        while let Some((at, Due::Freshness(project, unique_id))) = self.due.first()
+            && *at <= now
+        {
+            assets.push((project.clone(), unique_id.clone()));
+            self.due.pop_first();
+        }
+        // One that was due at several times would be told of at each.
+        assets.sort();
+        assets.dedup();
+        assets
+    }
+
     /// What was due by a clock that has been set back since is looked at now: whatever is due later says so again.
     fn look_at_the_clock(&mut self) {
         let now = self.world.now();
@@ -89,7 +123,11 @@ impl Dispatcher {
         self.looked_at = now;
         self.due = std::mem::take(&mut self.due).into_iter().map(|(at, due)| (at.min(now), due)).collect();
         self.queue.set_back(now);
-        self.under_way.values_mut().for_each(|run| run.since = now.min(run.since));
+        self.outbox.set_back(now);
+        for run in self.under_way.values_mut() {
+            run.since = now.min(run.since);
+            run.retries_at = None;
+        }
     }
 
     /// Looks at the limits of a run that is under way when they are reached.

@@ -2,16 +2,17 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{Batch, Dispatcher, UnderWay, unless_full};
+use super::{Batch, Dispatcher, UnderWay, gate::Passage, unless_full};
 use crate::{
     crash,
     engine::{Names, Refusal, Update, causes::name_causes, message::Ended, resume::resume},
     fold,
     model::{
-        Attempt, AttemptId, Event, EventKind, ExitStatus, ResultsSource, RunId, RunState, StepRequest, Stop,
+        AtTheGate, Attempt, AttemptId, Decided, Event, EventKind, ExitStatus, PluginCall, ResultsSource,
+        RetryDecision, Run, RunId, RunState, StepRequest, Stop,
     },
     project::Opened,
-    store::StoreError,
+    store::{Entry, StoreError},
 };
 
 impl Dispatcher {
@@ -28,12 +29,14 @@ impl Dispatcher {
         }
         let opened = match result {
             Ok(opened) => opened,
-            Err(refusal) if run.running_attempt().is_some() => {
+            // Until the next attempt is due, somebody may mend it.
+            Err(refusal) if run.running_attempt().is_some() || self.has_to_wait(&run) => {
                 self.tell(id, || Update::Notice { text: format!("warning: {}", refusal.message) });
                 return Ok(());
             }
             Err(refusal) => return self.cannot_go_on(id, refusal),
         };
+        self.lineages.insert(run.request.project.clone(), Arc::clone(&opened));
         for warning in &opened.warnings {
             self.tell(id, || Update::Notice { text: format!("warning: {warning}") });
         }
@@ -49,7 +52,14 @@ impl Dispatcher {
             let manifest_digest = Some(opened.project.digest.clone());
             let locks = self.under_way.get(&id).map(|u| u.locks.clone()).unwrap_or_default();
             let plugins = opened.plugins.clone();
-            self.commit(id, vec![EventKind::RunStarted { manifest_digest, plugins, locks, steps }])?;
+            let at = self.world.now();
+            let begins =
+                Event { run: id, at, kind: EventKind::RunStarted { manifest_digest, plugins, locks, steps } };
+            // What the plugins were asked is kept with what came of it.
+            let calls = opened.calls.iter().cloned();
+            let calls = calls.map(|call| PluginCall { subject: format!("run {id}"), ..call });
+            let calls = calls.map(|call| Entry::Call(Box::new(call)));
+            self.record(std::iter::once(Entry::Run(begins)).chain(calls).collect())?;
             if let Some(run) = self.store.running_run(id).cloned() {
                 self.watch_limits(&run);
                 self.data_is_used(&run)?;
@@ -61,7 +71,7 @@ impl Dispatcher {
     /// The steps of a run that does what is left of another one; none for any other run.
     fn left_to_do(
         &self,
-        run: &crate::model::Run,
+        run: &Run,
         opened: &Opened,
     ) -> Result<Result<Option<Vec<StepRequest>>, Refusal>, StoreError> {
         let Some(parent) = run.request.resumes else { return Ok(Ok(None)) };
@@ -73,6 +83,19 @@ impl Dispatcher {
 
     fn cannot_go_on(&mut self, id: RunId, refusal: Refusal) -> Result<(), StoreError> {
         let Some(run) = self.store.run(id)? else { return Ok(()) };
+        if let Some(attempt) = fold::owed(&run).map(|attempt| attempt.id) {
+            // Nobody can say what is left to do: the attempt has failed, and that is all.
+            let decided = Decided {
+                decision: RetryDecision::GiveUp,
+                reason: "the project cannot be opened any more".to_owned(),
+                plugin: None,
+                fault: Some(refusal.message),
+                due: None,
+                args: None,
+            };
+            self.commit(id, vec![EventKind::RetryDecided { attempt, decided: Box::new(decided) }])?;
+            return self.go_on(id);
+        }
         // Where nothing was left to do but to say so, it does not take the project.
         if let Some((state, reason)) = fold::conclude(&run) {
             return self.finish_run(id, EventKind::RunFinished { state, reason });
@@ -88,16 +111,20 @@ impl Dispatcher {
         self.finish_run(id, event)
     }
 
-    /// Starts the next step of a run, or ends it.
-    fn go_on(&mut self, id: RunId) -> Result<(), StoreError> {
+    /// Starts the next attempt or the next step of a run, or ends it.
+    pub(super) fn go_on(&mut self, id: RunId) -> Result<(), StoreError> {
         let Some(run) = self.store.running_run(id).cloned() else { return Ok(()) };
         if run.running_attempt().is_some() {
             return Ok(());
         }
+        #[cfg(test)]
+        let run = self.spoil_owed(run);
         if let Some((state, reason)) = fold::conclude(&run) {
             return self.finish_run(id, EventKind::RunFinished { state, reason });
         }
-        let Some(next) = run.steps.iter().position(|step| !step.state.is_finished()) else { return Ok(()) };
+        if self.has_to_wait(&run) {
+            return Ok(());
+        }
         let Some(UnderWay { project: Some(project), opened: Some(opened), .. }) = self.under_way.get(&id)
         else {
             // After a restart the first step went on without the project; the next one needs it.
@@ -105,16 +132,30 @@ impl Dispatcher {
             return Ok(());
         };
         let (project, opened) = (project.clone(), Arc::clone(opened));
-        let args = run.steps[next].args.clone();
+        if let (Some(attempt), Some(rule)) = (fold::owed(&run), &run.request.retry) {
+            return self.ask(&run, rule, attempt.id);
+        }
+        let Some(next) = run.steps.iter().position(|step| !step.state.is_finished()) else { return Ok(()) };
         let attempt = AttemptId {
             run: id,
             step: u32::try_from(next + 1).unwrap_or(u32::MAX),
             attempt: u32::try_from(run.steps[next].attempts.len() + 1).unwrap_or(u32::MAX),
         };
+        let mut args = run.steps[next].args_of(attempt.attempt).to_vec();
+        let (found, plan) = match self.at_the_gate(&run, attempt, &args, &project, &opened)? {
+            Passage::Open => (None, None),
+            Passage::Asked => return Ok(()),
+            Passage::Found(found, plan, narrowed) => {
+                args = narrowed.unwrap_or(args);
+                (Some(found), Some(plan))
+            }
+            Passage::Shut(found, plan, reason) => return self.shut_out(run, attempt, found, plan, reason),
+        };
         let start = self.world.ready(attempt, &args, &project, &opened);
-        let plan = self.world.known_plan(&args, &project, &opened);
+        let plan = plan.or_else(|| self.world.known_plan(&args, &project, &opened));
         if let Some(under_way) = self.under_way.get_mut(&id) {
             under_way.planning = plan.is_some();
+            under_way.retries_at = None;
         }
         let command = std::iter::once("dbt".to_owned()).chain(start.spec.args.iter().cloned()).collect();
         let mut events = vec![EventKind::AttemptStarted {
@@ -123,6 +164,7 @@ impl Dispatcher {
             environment: start.environment.keys().cloned().collect(),
             revision: self.world.revision(&project),
         }];
+        events.extend(found.map(|found| EventKind::GateFound { attempt, found }));
         events.extend(plan.map(|nodes| EventKind::PlanResolved { attempt, nodes }));
         #[cfg(test)]
         self.spoil_spawn(&start);
@@ -148,6 +190,35 @@ impl Dispatcher {
         }
     }
 
+    /// An attempt for which the gate leaves nothing to do: dbt is not started, and what it would have built is skipped. All
+    /// of that is one commit, so that no host ever finds an attempt without a process.
+    fn shut_out(
+        &mut self,
+        mut run: Run,
+        attempt: AttemptId,
+        found: Box<AtTheGate>,
+        nodes: Vec<String>,
+        reason: String,
+    ) -> Result<(), StoreError> {
+        let id = run.id;
+        let project = self.under_way.get(&id).and_then(|u| u.project.as_ref());
+        let revision = project.and_then(|project| self.world.revision(project));
+        // Without a command: none was given.
+        let mut events = vec![
+            EventKind::AttemptStarted { attempt, command: Vec::new(), environment: Vec::new(), revision },
+            EventKind::GateFound { attempt, found },
+            EventKind::PlanResolved { attempt, nodes },
+            EventKind::AttemptFinished { attempt, state: RunState::Incomplete, reason: Some(reason.clone()) },
+        ];
+        let at = self.world.now();
+        for kind in &events {
+            fold::apply(&mut run, &Event { run: id, at, kind: kind.clone() });
+        }
+        let (state, reason) = fold::conclude(&run).unwrap_or((RunState::Incomplete, Some(reason)));
+        events.push(EventKind::RunFinished { state, reason });
+        self.end_run(id, events)
+    }
+
     pub(super) fn observed(
         &mut self,
         attempt: AttemptId,
@@ -163,7 +234,7 @@ impl Dispatcher {
             && let Some(step) = run.step(attempt.step)
         {
             under_way.planning = true;
-            self.world.plan(attempt, &step.args, project, opened, &self.mail);
+            self.world.plan(attempt, step.args_of(attempt.attempt), project, opened, &self.mail);
         }
         if let (Some(opened), Some(state)) = (&under_way.opened, run.attempt(attempt)) {
             let results = events.iter_mut().filter_map(|event| match event {
@@ -195,7 +266,15 @@ impl Dispatcher {
     }
 
     /// A plan that comes when the attempt is over already tells nothing any more.
-    pub(super) fn planned(&mut self, attempt: AttemptId, nodes: Vec<String>) -> Result<(), StoreError> {
+    pub(super) fn planned(
+        &mut self,
+        attempt: AttemptId,
+        nodes: Option<Vec<String>>,
+    ) -> Result<(), StoreError> {
+        if self.is_for_the_gate(attempt, &nodes) {
+            return self.go_on(attempt.run);
+        }
+        let Some(nodes) = nodes else { return Ok(()) };
         let run = self.store.running_run(attempt.run);
         match run.and_then(|run| run.running_attempt()) {
             Some(under_way) if under_way.id == attempt => {
@@ -214,12 +293,15 @@ impl Dispatcher {
         let mut events = vec![EventKind::AttemptExited { attempt: id, exit }];
         let mut freshness = false;
         if let Some((source, mut results)) = results {
-            let opened = self.under_way.get(&id.run).and_then(|u| u.opened.as_deref());
-            if let (Some(opened), Some(attempt)) = (opened, run.attempt(id)) {
-                name_causes(&opened.project, attempt, results.iter_mut());
-            }
             freshness = source == ResultsSource::Sources;
-            events.push(EventKind::ResultsRead { attempt: id, source, results });
+            let opened = self.under_way.get(&id.run).and_then(|u| u.opened.as_deref());
+            // A host that died behind this has put them on record: they are told once.
+            if let Some(attempt) = run.attempt(id).filter(|attempt| !attempt.has_results) {
+                if let Some(opened) = opened {
+                    name_causes(&opened.project, attempt, results.iter_mut());
+                }
+                events.push(EventKind::ResultsRead { attempt: id, source, results });
+            }
         }
         let project = run.request.project.clone();
         crash::point("engine.before-ended");
@@ -228,6 +310,7 @@ impl Dispatcher {
         if freshness {
             self.sources_were_looked_at(&project)?;
         }
+        self.were_built(id)?;
         let Some(run) = self.store.running_run(id.run) else { return Ok(()) };
         let Some(attempt) = run.attempt(id) else { return Ok(()) };
         let (state, reason) = fold::verdict(attempt, run.stopped(), &raw_tail);
@@ -279,11 +362,19 @@ impl Dispatcher {
 
     /// Ends a run, and asks in the same transaction for the runs that its end starts.
     pub(super) fn finish_run(&mut self, id: RunId, event: EventKind) -> Result<(), StoreError> {
+        self.end_run(id, vec![event])
+    }
+
+    /// The same with what comes before its end.
+    fn end_run(&mut self, id: RunId, events: Vec<EventKind>) -> Result<(), StoreError> {
         let Some(mut run) = self.store.run(id)?.filter(|run| !run.state.is_finished()) else { return Ok(()) };
         let mut batch = Batch::default();
-        let event = Event { run: id, at: self.world.now(), kind: event };
-        fold::apply(&mut run, &event);
-        batch.entries.push(event.into());
+        let at = self.world.now();
+        for kind in events {
+            let event = Event { run: id, at, kind };
+            fold::apply(&mut run, &event);
+            batch.entries.push(event.into());
+        }
         if run.state == RunState::Interrupted {
             self.add_resumption(&mut batch, &run)?;
         }

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::Dispatcher;
 use crate::{
     engine::Ending,
-    model::{EventKind, JobEventKind, RunId, RunRequest, RunState},
+    model::{
+        AlertEventKind, AssetEventKind, Decided, EventKind, JobEventKind, PluginEventKind, RetryDecision,
+        RunId, RunRequest, RunState,
+    },
     store::{Entry, Store},
 };
 
@@ -39,6 +42,9 @@ pub struct Status {
     pub next: Vec<NextTick>,
     /// The jobs that someone has paused.
     pub paused: Vec<String>,
+    /// How many deliveries of notifications have failed so far, and are tried again.
+    #[serde(default)]
+    pub failing_deliveries: u64,
 }
 
 /// How a project is.
@@ -88,7 +94,7 @@ impl Dispatcher {
             title: run.title(),
             requested_at: run.requested_at,
             started_at: run.started_at,
-            waits_for: None,
+            waits_for: self.waits_for_retry(run),
         });
         let paused = self.store.automations().filter(|a| a.paused.is_some()).map(|a| a.job.clone());
         let paused: Vec<_> = paused.filter(|job| self.config.jobs.contains_key(job)).collect();
@@ -120,6 +126,7 @@ impl Dispatcher {
             waiting: self.queue.waiting(SHOWN).into_iter().filter_map(|id| self.waiting(id)).collect(),
             next,
             paused,
+            failing_deliveries: self.outbox.failing(),
         }
     }
 
@@ -183,6 +190,24 @@ pub(super) fn log(entry: &Entry, store: &Store) {
                         "attempt finished"
                     );
                 }
+                EventKind::RetryDecided { attempt, decided } => {
+                    let (attempt, job) = (attempt.to_string(), job());
+                    let Decided { decision, reason, plugin, fault, .. } = &**decided;
+                    let plugin = plugin.as_ref().map(|p| format!("{} {}", p.name, p.version));
+                    let plugin = plugin.unwrap_or_default();
+                    if let Some(fault) = fault {
+                        tracing::warn!(run, job, attempt, plugin, fault, "the retry policy is at fault");
+                    }
+                    match decision {
+                        RetryDecision::GiveUp => {
+                            tracing::info!(run, job, attempt, plugin, reason, "given up");
+                        }
+                        RetryDecision::Retry { after, .. } => {
+                            let after = format!("{after:#}");
+                            tracing::warn!(run, job, attempt, plugin, after, reason, "to be tried again");
+                        }
+                    }
+                }
                 EventKind::RunFinished { state, reason } => {
                     let (job, reason) = (job(), reason.as_deref().unwrap_or_default());
                     match state {
@@ -218,5 +243,63 @@ pub(super) fn log(entry: &Entry, store: &Store) {
                 _ => {}
             }
         }
+        Entry::Asset(event) => {
+            let (project, asset) = (&event.project, &event.unique_id);
+            match &event.kind {
+                AssetEventKind::AssetLate { fresh_within, last } => {
+                    let last = last.map(|at| at.to_string()).unwrap_or_default();
+                    let within = format!("{:#}", fresh_within.within);
+                    tracing::warn!(project, asset, within, last, "asset is late");
+                }
+                AssetEventKind::AssetOnTime { .. } => tracing::info!(project, asset, "asset is on time"),
+                AssetEventKind::FreshnessUnset => {
+                    tracing::info!(project, asset, "asset need not be fresh any more");
+                }
+            }
+        }
+        Entry::Plugin(event) => {
+            let plugin = &event.plugin;
+            match &event.kind {
+                PluginEventKind::PluginLoaded { record } => tracing::info!(
+                    plugin,
+                    kind = record.kind,
+                    name = record.name,
+                    version = record.version,
+                    digest = record.digest,
+                    "plugin loaded"
+                ),
+                PluginEventKind::PluginRefused { reason, keeps: None } => {
+                    tracing::error!(plugin, reason, "plugin refused");
+                }
+                PluginEventKind::PluginRefused { reason, keeps: Some(record) } => tracing::error!(
+                    plugin,
+                    reason,
+                    version = record.version,
+                    digest = record.digest,
+                    "plugin refused; the one before it is still used"
+                ),
+                PluginEventKind::PluginRemoved => tracing::info!(plugin, "plugin removed"),
+            }
+        }
+        Entry::Alert(event) => {
+            let alert = &event.alert;
+            match &event.kind {
+                AlertEventKind::NotificationRaised { notification, .. } => {
+                    let kind = notification.kind.as_str();
+                    tracing::info!(alert, kind, title = notification.title, "notification raised");
+                }
+                AlertEventKind::NotificationSuppressed { kind, title, reason, .. } => {
+                    tracing::debug!(alert, kind = kind.as_str(), title, reason, "notification suppressed");
+                }
+                AlertEventKind::AlertSnoozed { until: Some(until), by } => {
+                    tracing::info!(alert, by, "alert snoozed until {until:.0}");
+                }
+                AlertEventKind::AlertSnoozed { until: None, by } => {
+                    tracing::info!(alert, by, "alert is told of again");
+                }
+                _ => {}
+            }
+        }
+        Entry::Call(_) => {}
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, mpsc};
 
 use jiff::Timestamp;
 
-use super::{Batch, Dispatcher, UnderWay, later, limits::Due};
+use super::{Batch, Dispatcher, UnderWay, later, limits::Due, local};
 use crate::{
     crash,
     engine::{
@@ -99,6 +99,7 @@ impl Dispatcher {
         if let Some(job) = &request.job {
             self.of_job.entry(job.clone()).or_default().insert(id);
         }
+        self.watch_lateness(id, request.limits.late_after, at);
         if let Some(timeout) = request.limits.queue_timeout {
             self.due.insert((later(at, timeout), Due::QueueTimeout(id)));
         }
@@ -111,8 +112,7 @@ impl Dispatcher {
         let limits = &request.limits;
         let rate = request.job.clone().zip(limits.start_rate);
         if let Some((job, rate)) = rate.as_ref().filter(|(job, _)| !self.queue.knows_starts(job)) {
-            let since = self.world.now().checked_sub(rate.per).unwrap_or(Timestamp::MIN);
-            self.queue.remember_starts(job, self.store.starts_of(job, since)?);
+            self.queue.remember_starts(job, self.store.starts_of(job, rate.runs)?);
             self.queue.set_back(self.world.now());
             #[cfg(test)]
             self.spoil_starts(job);
@@ -175,7 +175,7 @@ impl Dispatcher {
                 format!("waiting behind {}, which needs {} too", run(&other), words(&lock))
             }
             Wait::Rate(at) => {
-                format!("waiting until {at:.0}: the job's start rate allows no more runs before")
+                format!("waiting until {}: the job's start rate allows no more runs before", local(at))
             }
         })
     }
@@ -192,10 +192,19 @@ impl Dispatcher {
                 self.of_job.entry(job.clone()).or_default().insert(run.id);
             }
             self.watch_limits(&run);
+            self.watch_lateness(run.id, run.request.limits.late_after, run.requested_at);
             // The next step needs the project, and so do the names of what is shown.
             self.open(&run);
+            let last = run.steps.iter().flat_map(|step| &step.attempts).next_back();
+            tracing::info!(
+                run = run.id.0,
+                job = run.request.job.as_deref().unwrap_or_default(),
+                attempt = last.map(|attempt| attempt.id.to_string()).unwrap_or_default(),
+                "run taken up"
+            );
             if let Some(attempt) = run.running_attempt() {
-                let args = run.step(attempt.id.step).map(|s| s.args.clone()).unwrap_or_default();
+                let step = run.step(attempt.id.step);
+                let args = step.map(|step| step.args_of(attempt.id.attempt).to_vec()).unwrap_or_default();
                 self.world.watch(attempt.id, &args, attempt.identity.clone(), attempt.log_offset, &self.mail);
                 self.pass_on_stop(run.id);
             }

@@ -36,6 +36,9 @@ fn asset(unique_id: &str, checks: &[&str]) -> Asset {
         upstream: Vec::new(),
         downstream: Vec::new(),
         checks: checks.iter().map(|check| (*check).to_owned()).collect(),
+        fresh_within: None,
+        dbt_tags: Vec::new(),
+        meta: "{}".to_owned(),
     }
 }
 
@@ -51,6 +54,8 @@ fn check(unique_id: &str, assets: &[&str]) -> Check {
         original_file_path: String::new(),
         assets: assets.iter().map(|asset| (*asset).to_owned()).collect(),
         upstream: Vec::new(),
+        dbt_tags: Vec::new(),
+        meta: "{}".to_owned(),
     }
 }
 
@@ -106,6 +111,8 @@ fn attempt(nodes: &[&str]) -> Attempt {
         planned: Some(nodes.len() as u64),
         nothing_to_do: false,
         has_results: true,
+        decided: None,
+        gate: None,
         nodes: nodes.collect(),
     }
 }
@@ -133,6 +140,8 @@ fn run(state: RunState, steps: Vec<Step>) -> Run {
             configuration: Default::default(),
             limits: Limits::default(),
             resumes: None,
+            retry: None,
+            gate: Default::default(),
         },
         state,
         reason: None,

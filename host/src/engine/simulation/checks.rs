@@ -10,7 +10,10 @@ use super::{
     world::Universe,
 };
 use crate::{
-    model::{AttemptId, Event, EventKind, NodeState, RunId, RunRequest, RunState, StartRate, Stop},
+    model::{
+        AttemptId, Decided, Event, EventKind, NodeState, RetryDecision, RunId, RunRequest, RunState,
+        StartRate, Stop,
+    },
     store::Entry,
 };
 
@@ -35,6 +38,7 @@ pub(super) struct Checks {
     /// The last state of each sensor's files, and since when it is there.
     pub(super) arrived: BTreeMap<String, (u64, i64)>,
     pub(super) triggers: Triggers,
+    pub(super) post: super::post::Post,
     /// Since when neither host nor clock nor disk did anything unusual.
     pub(super) steady_since: i64,
     pub(super) automatic: bool,
@@ -68,6 +72,8 @@ pub(super) struct ToldOfAttempt {
     started: BTreeMap<String, u32>,
     finished: BTreeMap<String, (u32, NodeState)>,
     pub(super) state: Option<RunState>,
+    /// What was decided about it, and when.
+    pub(super) decided: Option<(i64, Decided)>,
 }
 
 /// What the host may take for anything that it does at once.
@@ -118,13 +124,25 @@ impl Checks {
 impl Universe {
     /// Something is on record.
     pub(super) fn committed(&mut self, entries: &[Entry], last: u64) {
-        let first = last + 1 - entries.len() as u64;
+        // Calls of plugins are no events.
+        let events = entries.iter().filter(|entry| !matches!(entry, Entry::Call(_))).count() as u64;
+        let first = last + 1 - events;
+        let mut next = first;
+        let ids: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                let id = (!matches!(entry, Entry::Call(_))).then_some(next);
+                next += u64::from(id.is_some());
+                id
+            })
+            .collect();
         if self.checks.exact && first != self.checks.last_event + 1 {
             self.checks.wrong(format!("event {} is followed by event {first}", self.checks.last_event));
         }
         self.checks.last_event = last;
         let mut batch = Batch::default();
-        for (id, entry) in (first..).zip(entries) {
+        for (id, entry) in ids.iter().zip(entries) {
+            let id = id.unwrap_or_default();
             match entry {
                 Entry::Run(event) => {
                     self.told(id, event, &mut batch);
@@ -135,13 +153,18 @@ impl Universe {
                     }
                 }
                 Entry::Job(event) => self.told_of_job(event, &mut batch),
+                Entry::Plugin(_) | Entry::Alert(_) | Entry::Asset(_) | Entry::Call(_) => {}
             }
         }
         self.told_together(&batch);
+        self.told_of_alerts(entries, &ids);
     }
 
     fn told(&mut self, id: u64, event: &Event, batch: &mut Batch) {
         let (run, now) = (event.run, self.clock.real);
+        // What waited for a place on the disk happened before.
+        let lag = self.clock.now().duration_since(event.at).as_millis().max(0);
+        let then = now - i64::try_from(lag).unwrap();
         if !matches!(
             event.kind,
             EventKind::LogRead { .. } | EventKind::NodeStarted { .. } | EventKind::NodeFinished { .. }
@@ -160,7 +183,7 @@ impl Universe {
             batch.requested.push((run, (**request).clone()));
             let told = Told {
                 at: event.at,
-                real: now,
+                real: then,
                 started: None,
                 finished: None,
                 cancelled: false,
@@ -179,8 +202,15 @@ impl Universe {
             return;
         }
         let untouched = self.clock.untouched_since();
+        let asked = match &event.kind {
+            EventKind::RetryDecided { attempt, .. } => self.is_asked_about(*attempt),
+            EventKind::RunFinished { .. } => self.checks.runs.get(&run).is_some_and(|told| {
+                told.attempts.keys().next_back().is_some_and(|id| self.is_asked_about(*id))
+            }),
+            _ => false,
+        };
         let Self { checks, processes, .. } = self;
-        let Checks { violation, runs, open, unspawnable, cancels, interrupts, .. } = checks;
+        let Checks { violation, runs, open, unspawnable, cancels, interrupts, counts, .. } = checks;
         let mut wrong = |what: String| {
             violation.get_or_insert(what);
         };
@@ -196,7 +226,7 @@ impl Universe {
         };
         match &event.kind {
             EventKind::RunStarted { steps, .. } => {
-                told.started = Some((event.at, now));
+                told.started = Some((event.at, then));
                 told.steps = steps.as_ref().map_or(told.steps, Vec::len);
                 batch.started.push(run);
                 if told.turn.is_none() {
@@ -230,11 +260,15 @@ impl Universe {
                 if told.started.is_none() || told.attempts.values().any(|a| a.state.is_none()) {
                     wrong(format!("{attempt} starts out of turn"));
                 }
+                if let Some(what) = told.misstarted(*attempt, |at, after| passed(at, Some(after))) {
+                    wrong(what);
+                }
                 let fresh = ToldOfAttempt {
                     at: event.at,
                     started: BTreeMap::new(),
                     finished: BTreeMap::new(),
                     state: None,
+                    decided: None,
                 };
                 if told.attempts.insert(*attempt, fresh).is_some() {
                     wrong(format!("there are two attempts {attempt}"));
@@ -277,6 +311,19 @@ impl Universe {
                     wrong(format!("{attempt} is {state}, and has to be {expected}"));
                 }
             }
+            EventKind::RetryDecided { attempt, decided } => {
+                if let Some(what) = told.misdecided(*attempt, decided, asked && told.stopped().is_none()) {
+                    wrong(what);
+                }
+                let what = match decided.decision {
+                    RetryDecision::GiveUp => "given up",
+                    RetryDecision::Retry { .. } => "tried again",
+                };
+                *counts.entry(what.to_owned()).or_default() += 1;
+                if let Some(told) = told.attempts.get_mut(attempt) {
+                    told.decided = Some((then, (**decided).clone()));
+                }
+            }
             EventKind::RunRefused { reason } => {
                 told.finished = Some(RunState::Refused);
                 open.remove(&run);
@@ -297,7 +344,7 @@ impl Universe {
                 if alive.into_iter().any(|(_, process)| process.is_alive(now)) {
                     wrong(format!("run {run} is {state}, and its process is alive"));
                 }
-                if let Some(what) = told.contradicts(*state) {
+                if let Some(what) = told.contradicts(*state, asked) {
                     wrong(format!("run {run} is {state}: {what}"));
                 }
                 told.finished = Some(*state);
@@ -349,7 +396,10 @@ impl Universe {
             .count();
         let told = &self.checks.runs[&run];
         let last = told.attempts.keys().next_back();
-        let vanished = last.is_some_and(|id| self.processes.get(id).is_none_or(|p| p.exit == Exit::Vanished));
+        let vanished = last.is_some_and(|id| match self.processes.get(id) {
+            Some(process) => process.exit == Exit::Vanished,
+            None => !self.checks.unspawnable.contains(id),
+        });
         let gone = told.stop.is_some() || vanished;
         let mut before = 0;
         let mut parent = told.request.resumes;
@@ -372,7 +422,7 @@ impl Universe {
 
 impl Told {
     /// Why the run cannot have ended so.
-    fn contradicts(&self, state: RunState) -> Option<String> {
+    fn contradicts(&self, state: RunState, asked: bool) -> Option<String> {
         let stopped = self.stopped();
         let Some((id, last)) = self.attempts.iter().next_back() else {
             // Where its project could not be opened any more it cannot go on.
@@ -380,8 +430,20 @@ impl Told {
             return (!fits).then(|| "there was no attempt".to_owned());
         };
         let Some(ended) = last.state else { return Some(format!("{id} has not ended")) };
-        let warned = self.attempts.values().any(|attempt| attempt.state == Some(RunState::Warned));
-        let fits = if !ended.lets_go_on() {
+        // What warned in an attempt counts, unless a later one at the step has done it again.
+        let mut last_told = BTreeMap::new();
+        for (id, attempt) in &self.attempts {
+            last_told.extend(attempt.finished.iter().map(|(node, (_, state))| ((id.step, node), state)));
+        }
+        let warned = last_told.values().any(|state| **state == NodeState::Warn);
+        let decision = last.decided.as_ref().map(|(_, decided)| decided.decision);
+        if asked && stopped.is_none() && self.request.retry.is_some() && decision.is_none() {
+            return Some(format!("nobody has decided about {id}"));
+        }
+        let fits = if matches!(decision, Some(RetryDecision::Retry { .. })) {
+            // Where its project could not be opened any more when its time came, it cannot go on.
+            stopped == Some(state) || state == RunState::Interrupted
+        } else if !ended.lets_go_on() {
             state == ended
         } else if id.step as usize == self.steps {
             state == if warned { RunState::Warned } else { RunState::Succeeded }

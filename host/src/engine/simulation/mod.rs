@@ -2,7 +2,8 @@
 //!
 //! Clock, disk and child processes are values here ([`world`]), and so is everything that happens from outside ([`load`]):
 //! all of it follows from a seed. The host is killed at any point, its clock is set, its disk is full; what it commits and
-//! does is held against a bookkeeping of its own ([`checks`], [`deeds`], [`triggers`]). What is found wrong is found again with the same
+//! does is held against a bookkeeping of its own ([`checks`], [`deeds`], [`retries`],
+//! [`triggers`]). What is found wrong is found again with the same
 //! seed: `TIDEGATE_SIMULATION_SEED=N` runs one, `TIDEGATE_SIMULATION_DAYS=N` runs more days than usual.
 
 mod checks;
@@ -10,7 +11,9 @@ mod clock;
 mod deeds;
 mod load;
 mod model;
+mod post;
 mod process;
+mod retries;
 mod tests;
 mod triggers;
 mod world;
@@ -294,11 +297,15 @@ impl Simulation {
         let end = self.world.lock().clock.real;
         for day in 1..=20 {
             self.until(end + day * DAY)?;
-            if self.world.lock().checks.open.is_empty() {
+            let universe = self.world.lock();
+            if universe.checks.open.is_empty() && universe.checks.post.is_done() {
                 return Ok(());
             }
         }
         let left = self.world.lock().checks.open.clone();
+        if left.is_empty() {
+            return Err(format!("these are never sent: {:?}", self.world.lock().checks.post.pending.keys()));
+        }
         Err(format!("these runs never come to an end: {left:?}"))
     }
 
@@ -331,6 +338,9 @@ impl Simulation {
             if !store.rebuild_automation(&job).unwrap() {
                 return Err(format!("what starts {job} is not what its events tell"));
             }
+        }
+        if !store.rebuild_alert("all").unwrap() {
+            return Err("what the alert knows is not what its events tell".to_owned());
         }
         Ok(())
     }

@@ -30,6 +30,7 @@ struct Job {
     locks: &'static str,
     limits: Vec<&'static str>,
     steps: &'static str,
+    retry: &'static str,
 }
 
 const ZONES: [&str; 5] = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"];
@@ -62,6 +63,12 @@ const STEPS: [&str; 5] = [
     "[\"dbt run\", \"dbt test\", \"dbt build --select x\"]",
     "[\"dbt build\"]",
     "[\"dbt source freshness\", \"dbt build\"]",
+];
+const RETRIES: [&str; 4] = [
+    "\"none\"",
+    "{ plugin = \"any\" }",
+    "{ plugin = \"any\", max_attempts = 3 }",
+    "{ plugin = \"any\", max_attempts = 2, on_fault = { after = \"5m\", scope = \"all\" } }",
 ];
 const LIMITS: [&[&str]; 5] = [
     &["max_runtime = \"20m\"", "max_runtime = \"2h\""],
@@ -131,7 +138,11 @@ impl Model {
         let (runs, ticks) = self.keeps.map_or((1_000_000, 1_000_000), |keeps| (keeps, keeps));
         let mut text = format!(
             "[retention]\ndays = 100000\nruns = {runs}\nticks = {ticks}\n[queue]\nmax_runs = {}\n[locks]\nwide = 2\n\
-             narrow = {}\n[projects.p0]\n[projects.p1]\n[projects.p2]\n",
+             narrow = {}\n[projects.p0]\n[projects.p1]\n[projects.p2]\n\
+             [destinations.here.file]\npath = \"here\"\n[destinations.there.file]\npath = \"there\"\n\
+             [alerts.all]\nnotifier = \"builtin:webhook\"\ndestinations = [\"here\", \"there\"]\ngroup_by = \"run\"\n\
+             changes_only = false\non = [\"run_started\", \"run_succeeded\", \"run_failed\", \"run_cancelled\", \
+             \"run_incomplete\"]\n",
             self.max_runs, self.tiny
         );
         for (n, job) in self.jobs.iter().enumerate() {
@@ -168,15 +179,16 @@ impl Job {
             locks: pick(random, &LOCKS),
             limits,
             steps: pick(random, &STEPS),
+            retry: pick(random, &RETRIES),
         }
     }
 
     fn write(&self, text: &mut String, n: usize) {
-        let Self { project, missed, overlap, priority, locks, steps, .. } = self;
+        let Self { project, missed, overlap, priority, locks, steps, retry, .. } = self;
         let _ = write!(
             text,
             "[jobs.j{n}]\nproject = \"p{project}\"\nmissed = {missed}\noverlap = \"{overlap}\"\npriority = {priority}\n\
-             locks = {locks}\nsteps = {steps}\n"
+             locks = {locks}\nsteps = {steps}\nretry = {retry}\n"
         );
         if let Some((expression, zone)) = self.schedule {
             let _ = writeln!(text, "schedule = \"{expression}\"\ntime_zone = \"{zone}\"");

@@ -37,7 +37,7 @@ fn share(nth: u64, of: u64) {
 }
 
 /// What happens in any year.
-const ALL: [&str; 13] = [
+const ALL: [&str; 15] = [
     "succeeded",
     "warned",
     "failed",
@@ -51,6 +51,8 @@ const ALL: [&str; 13] = [
     "by resume",
     "fired",
     "skipped",
+    "tried again",
+    "given up",
 ];
 
 #[test]
@@ -101,10 +103,13 @@ fn planted_bugs_are_found() {
         Bug::LooksOften,
         Bug::FiresForPauses,
         Bug::ForgetsStarts,
+        Bug::RetriesAtOnce,
+        Bug::ForgetsToAsk,
+        Bug::KnowsNoMost,
     ];
     for bug in bugs {
         let mut days = 0.0;
-        let found = (0..60).find_map(|seed| {
+        let found = (0..200).find_map(|seed| {
             let finding = simulate(seed, DAYS, Some(bug)).err();
             days += finding.as_ref().map_or(DAYS as f64, |finding| finding.days);
             finding

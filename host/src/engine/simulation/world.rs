@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use super::{checks::Checks, clock::Clock, load::Load, process::Process};
 use crate::{
     config::{self, Config},
-    engine::{Mail, Message, Refusal, Start, World, WriteLocks},
-    model::{AttemptId, AttemptIdentity, ExitStatus, Run, RunId, RunRequest, Trigger},
+    engine::{Delivery, Mail, Message, Refusal, Rendering, Start, World, WriteLocks},
+    model::{AttemptId, AttemptIdentity, ExitStatus, Failure, RetryRule, Run, RunId, RunRequest, Trigger},
     process::{AttemptFolder, AttemptSpec, Caps, Ladder},
     project::Opened,
     store::{Disk, Entry},
@@ -251,6 +251,7 @@ impl World for SimWorld {
                 manifest: PathBuf::new(),
                 prepared: None,
                 plugins: Vec::new(),
+                calls: Vec::new(),
                 warnings: Vec::new(),
             }))
         };
@@ -326,12 +327,25 @@ impl World for SimWorld {
 
     fn plan(&self, attempt: AttemptId, args: &[String], _: &config::Project, _: &Opened, _: &Mail) {
         let mut universe = self.enter(|| format!("plan {attempt}"));
-        if universe.once_in(3) {
-            return;
-        }
-        let message = Message::Planned { attempt, nodes: nodes_of(args) };
+        let nodes = (!universe.once_in(3)).then(|| nodes_of(args));
+        let message = Message::Planned { attempt, nodes };
         let (host, delay) = (universe.host, universe.random.i64(1..20_000));
         universe.plan(delay, Happening::Message(host, Box::new(message)));
+    }
+
+    fn decide(&self, rule: &RetryRule, failure: Failure, _: &Mail) {
+        let mut universe = self.enter(|| format!("ask about {}", failure.attempt));
+        universe.note(format!("ask about {}", failure.attempt));
+        universe.asked(&failure);
+        let judgement = Box::new(universe.judgement(rule));
+        let slow = if universe.once_in(10) { 60_000 } else { 2_000 };
+        let (host, delay) = (universe.host, universe.random.i64(1..slow));
+        let message = Message::Decided { attempt: failure.attempt, judgement };
+        universe.plan(delay, Happening::Message(host, Box::new(message)));
+    }
+
+    fn threads(&self, _: &[String], _: &config::Project) -> Option<u32> {
+        None
     }
 
     fn interrupt(&self, attempt: AttemptId, _: Option<&AttemptIdentity>) -> io::Result<()> {
@@ -372,6 +386,23 @@ impl World for SimWorld {
         universe.looked(job);
         let (host, delay) = (universe.host, universe.random.i64(1..900));
         universe.plan(delay, Happening::Look(host, job.to_owned(), trigger.clone()));
+    }
+
+    fn alerts_of_plugins(&self, _: &BTreeSet<String>) -> Vec<config::Alert> {
+        Vec::new()
+    }
+
+    fn render(&self, rendering: Rendering, _: &Mail) {
+        let mut universe = self.enter(|| format!("render {}", rendering.id));
+        universe.render(rendering);
+    }
+
+    fn deliver(&self, delivery: Delivery, _: &Mail) {
+        let mut universe = self.enter(|| format!("deliver {}", delivery.key));
+        universe.deliver(delivery);
+        drop(universe);
+        // Here it has arrived, or not, and nobody knows.
+        drop(self.enter(|| "go on".to_owned()));
     }
 
     fn pause(&self, time: Duration) {

@@ -58,8 +58,14 @@ impl Watched {
                     sources.files.extend(project::profiles_file(&project.dbt.dir, profiles));
                 }
             }
-            let plugin = project.translator.as_ref().map(|translator| PathBuf::from(&translator.plugin));
-            sources.files.extend(plugin.filter(|plugin| plugin.is_absolute()));
+            let plugin = project.translator.as_ref().map(|translator| translator.plugin.as_str());
+            match plugin.filter(|plugin| !plugin.contains(':')) {
+                Some(path) if Path::new(path).is_absolute() => _ = sources.files.insert(PathBuf::from(path)),
+                Some(name) => sources
+                    .files
+                    .extend(["wasm", "toml"].map(|end| config.plugins_dir.join(format!("{name}.{end}")))),
+                None => {}
+            }
             sources
         };
         Self {
