@@ -11,39 +11,42 @@ use std::{
 };
 
 /// Which rooms a room may name. Arrows point one way: from a room to those that it stands on.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("crash", &[]),
     ("model", &[]),
     ("schedule", &["model"]),
     ("fold", &["model"]),
+    ("alert", &["model"]),
     ("process", &["crash", "model"]),
     ("dbt", &["model"]),
     ("plugins", &["model"]),
-    ("store", &["crash", "fold", "model"]),
-    ("policy", &["model", "plugins"]),
+    ("store", &["alert", "crash", "fold", "model"]),
+    ("policy", &["alert", "model", "plugins"]),
     ("config", &["dbt", "model", "schedule"]),
+    ("deliver", &["config", "model"]),
     ("project", &["config", "dbt", "model", "plugins", "policy", "process"]),
     ("service", &["config", "project"]),
     (
         "engine",
         &[
-            "config", "crash", "dbt", "fold", "model", "plugins", "policy", "process", "project", "schedule",
-            "store",
+            "alert", "config", "crash", "dbt", "deliver", "fold", "model", "plugins", "policy", "process",
+            "project", "schedule", "store",
         ],
     ),
     (
         "cli",
         &[
-            "config", "dbt", "engine", "fold", "model", "plugins", "policy", "process", "project",
-            "schedule", "service", "store",
+            "alert", "config", "dbt", "deliver", "engine", "fold", "model", "plugins", "policy", "process",
+            "project", "schedule", "service", "store",
         ],
     ),
 ];
 
 /// What is named in a few places only: the words, and where they may stand (a folder, or a file).
-const NAMED_ONLY_IN: [(&[&str], &[&str]); 9] = [
+const NAMED_ONLY_IN: [(&[&str], &[&str]); 10] = [
     (&["wasmtime", "wasmtime_wasi"], &["plugins/"]),
     (&["rusqlite"], &["store/"]),
+    (&["ureq", "lettre"], &["deliver/"]),
     // Signals are sent by one room; a crash point is for the process itself. Ctrl-C arrives where the terminal is.
     (&["sys::signal", "signal::kill", "signal::killpg", "libc::kill"], &["process/", "crash.rs"]),
     (&["signal_hook"], &["process/", "cli/launch.rs", "service/signals.rs"]),
@@ -55,13 +58,13 @@ const NAMED_ONLY_IN: [(&[&str], &[&str]); 9] = [
 ];
 
 /// What the rooms that only compute must not name.
-const PURE: [&str; 3] = ["model", "fold", "schedule"];
+const PURE: [&str; 4] = ["model", "fold", "alert", "schedule"];
 const IMPURE: [&str; 7] =
     ["std::fs", "std::net", "std::process", "std::thread", "std::env", "std::time", "std::io"];
 
 /// Where time comes from. Who takes it as a value can be tested with any.
 const CLOCKS: [&str; 4] = ["Timestamp::now", "Zoned::now", "SystemTime", "Instant::now"];
-const CLOCKLESS: [&str; 5] = ["model", "fold", "schedule", "store", "dbt"];
+const CLOCKLESS: [&str; 6] = ["model", "fold", "alert", "schedule", "store", "dbt"];
 
 const UNSAFE_IN: [&str; 2] = ["plugins/component.rs", "process/capture.rs"];
 const MAX_LINES: usize = 600;

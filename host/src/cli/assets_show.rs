@@ -7,12 +7,13 @@ use serde::Serialize;
 use super::{
     Context, Exit, Failure,
     asset_json::AssetJson,
+    freshness,
     printer::{self, FAINT, STRONG, styled},
 };
 use crate::{
     dbt::{NodeDetails, node_details, plain},
-    model::{Asset, Check, Project},
-    store::{CheckResult, Materialization},
+    model::{Asset, AssetFreshness, Check, Project},
+    store::{CheckResult, Materialization, SourceLook},
 };
 
 /// Shows one asset.
@@ -38,6 +39,10 @@ struct ShowJson<'a> {
     definition: Option<&'a NodeDetails>,
     check_results: Vec<CheckJson<'a>>,
     materializations: &'a [Materialization],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    freshness: Option<&'a AssetFreshness>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    source_freshness: &'a [SourceLook],
 }
 
 #[derive(Serialize)]
@@ -91,9 +96,18 @@ impl Show {
             let last_result = reader.check_results(&project.name, &check.unique_id, 1)?.into_iter().next();
             checks.push(CheckJson { check, last_result });
         }
+        let fresh = reader.asset_freshness(&project.name)?.remove(&asset.unique_id);
+        let looks = reader.source_looks(&project.name, &asset.unique_id, self.limit)?;
         if self.json {
             let asset = AssetJson::new(&project.name, asset, &statuses, &last);
-            printer::json(&ShowJson { asset, definition, check_results: checks, materializations: &built })?;
+            printer::json(&ShowJson {
+                asset,
+                definition,
+                check_results: checks,
+                materializations: &built,
+                freshness: fresh.as_ref(),
+                source_freshness: &looks,
+            })?;
             return Ok(Exit::Done);
         }
         head(asset);
@@ -109,6 +123,10 @@ impl Show {
             {
                 printer::line(printer::indented(message, 16));
             }
+        }
+        if let Some(fresh) = &fresh {
+            let (word, since) = (freshness::word(fresh), printer::time(fresh.since));
+            field("freshness", &format!("{word} since {since}; {}", freshness::limit(&fresh.fresh_within)));
         }
         lineage(project, asset);
         if !checks.is_empty() {
@@ -127,6 +145,14 @@ impl Show {
         if !built.is_empty() {
             title("materializations");
             printer::table(&built.iter().map(materialization).collect::<Vec<_>>());
+        }
+        if let Some(last) = looks.first() {
+            title("freshness");
+            let thresholds = freshness::thresholds(last);
+            if !thresholds.is_empty() {
+                printer::line(styled(FAINT, format!("  {thresholds}")));
+            }
+            printer::table(&looks.iter().map(look).collect::<Vec<_>>());
         }
         if let Some(definition) = definition {
             define(definition);
@@ -209,6 +235,15 @@ fn materialization(m: &Materialization) -> Vec<String> {
         styled(printer::of_node(&m.state), &m.state),
         m.execution_time.map(printer::seconds).unwrap_or_default(),
         m.rows_affected.map(|rows| printer::count(rows as usize, "row")).unwrap_or_default(),
+    ]
+}
+
+fn look(look: &SourceLook) -> Vec<String> {
+    vec![
+        format!("  {}", printer::time(look.at)),
+        format!("run {}", look.run),
+        styled(printer::of_node(&look.state), &look.state),
+        look.max_loaded_at.map(|at| format!("newest row {}", printer::time(at))).unwrap_or_default(),
     ]
 }
 

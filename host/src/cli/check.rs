@@ -1,14 +1,16 @@
 //! `tidegate check`: everything that can be wrong, in one go, without running anything.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use super::{
     Common, Context, Exit, Failure,
     printer::{self, BAD, FAINT, GOOD, ODD, styled},
 };
 use crate::{
-    config, engine,
-    model::shell_words,
+    config, deliver, engine,
+    model::{PluginRecord, RetryRule, shell_words},
+    plugins::Catalogue,
+    policy::{PluginFault, ProjectTranslator, check_notifier, check_retry},
     project::{self, Call, Opened},
     store::Reader,
 };
@@ -57,6 +59,17 @@ impl Check {
         for project in context.config.projects.values() {
             check_project(&context, project, &mut findings);
         }
+        for destination in context.config.destinations.values() {
+            check_destination(destination, &mut findings);
+        }
+        match context.catalogue() {
+            Ok(catalogue) => {
+                check_retries(&context, &catalogue, &mut findings);
+                check_alerts(&context, &catalogue, &mut findings);
+                check_folder(&context, &catalogue, &mut findings);
+            }
+            Err(failure) => findings.error(&failure),
+        }
         let Findings { errors, warnings } = findings;
         if errors > 0 {
             let all = [(errors, "error"), (warnings, "warning")];
@@ -95,10 +108,33 @@ fn state(state_dir: &Path, findings: &mut Findings) {
     }
 }
 
+/// What a destination needs may be there for the service, and not here: no more than a warning.
+fn check_destination(destination: &config::Destination, findings: &mut Findings) {
+    let what = format!("destination `{}` ({})", destination.name, destination.kind());
+    let unusable = deliver::unusable(destination);
+    for (key, why) in &unusable {
+        findings.warning(&format!("{what}: `{key}` {why}"));
+    }
+    if let config::Place::File(file) = &destination.to {
+        let folder = file.parent().unwrap_or(Path::new("/"));
+        if let Err(e) = nix::unistd::access(folder, nix::unistd::AccessFlags::W_OK) {
+            findings.warning(&format!("{what}: {}: cannot be written to: {}", folder.display(), e.desc()));
+            return;
+        }
+    }
+    if unusable.is_empty() {
+        findings.good(&what);
+    }
+}
+
 fn check_project(context: &Context, project: &config::Project, findings: &mut Findings) {
     let notice = |text: &str| printer::note(styled(FAINT, format!("{}: {text}", project.name)));
     let call = Call { notice: &notice, stop: &|| false };
-    let opened = match project::open(project, &context.config.state_dir, &call) {
+    let catalogue = match context.catalogue() {
+        Ok(catalogue) => catalogue,
+        Err(failure) => return findings.error(&failure),
+    };
+    let opened = match project::open(project, &context.config.state_dir, &catalogue, &call) {
         Ok(opened) => opened,
         Err(e) => {
             let mut failure = Failure::from(e);
@@ -118,18 +154,12 @@ fn check_project(context: &Context, project: &config::Project, findings: &mut Fi
         loaded.adapter_type
     ));
     // A translator that cannot be used never stops a run; but whoever asks what is wrong has to hear of it.
-    let translator =
-        project.translator.as_ref().map(|t| project::open_translator(t, &context.config.state_dir));
+    let translator = project.translator.as_ref();
+    let translator = translator.map(|t| ProjectTranslator::open(&catalogue, &t.plugin, &t.config));
     let mut known = None;
-    match &translator {
-        Some(Ok(translator)) => {
-            if let Some(fault) = translator.fault() {
-                known = translator.warning();
-                findings.error(&Failure::new(fault.to_string()).with_hint(fault.hint()));
-            }
-        }
-        Some(Err(error)) => findings.error(&Failure::new(error.to_string())),
-        None => {}
+    if let Some((translator, fault)) = translator.as_ref().and_then(|t| Some((t, t.fault()?))) {
+        known = translator.warning();
+        findings.error(&Failure::new(fault.to_string()).with_hint(fault.hint()));
     }
     for plugin in plugins.iter().filter(|_| known.is_none()) {
         findings.good(&format!("{} {} {}", plugin.kind, plugin.name, plugin.version));
@@ -140,8 +170,75 @@ fn check_project(context: &Context, project: &config::Project, findings: &mut Fi
     for warning in warnings.iter().filter(|warning| Some(*warning) != known.as_ref()) {
         findings.warning(warning);
     }
+    for rule in &project.freshness {
+        let what = format!("project `{}`: freshness of `{}`", project.name, rule.select.join(" "));
+        match engine::fresh_assets(project, &opened, &context.config.state_dir, rule) {
+            Ok(ids) if ids.is_empty() => findings.warning(&format!("{what}: matches no asset")),
+            Ok(ids) => findings.good(&format!("{what}: {}", printer::count(ids.len(), "asset"))),
+            Err(refusal) => {
+                let message = format!("{what}: {}", refusal.message);
+                findings.error(&Failure { message, ..Failure::from(refusal) });
+            }
+        }
+    }
     for job in context.config.jobs.values().filter(|job| job.project == project.name) {
         check_job(context, project, &opened, job, findings);
+    }
+}
+
+/// A policy that cannot be used is only found out when a step has failed: here it is found before.
+fn check_retries(context: &Context, catalogue: &Catalogue, findings: &mut Findings) {
+    let jobs = context.config.jobs.values();
+    let named = jobs.filter_map(|job| Some((format!("job `{}`: retry", job.name), job.retry.as_ref()?)));
+    let all = context.config.retry.iter().map(|rule| ("retry".to_owned(), rule)).chain(named);
+    // A default is the rule of many jobs, and is wrong once.
+    let mut rules: Vec<(String, &RetryRule)> = Vec::new();
+    for (what, rule) in all {
+        if !rules.iter().any(|(_, known)| *known == rule) {
+            rules.push((what, rule));
+        }
+    }
+    for (what, rule) in rules {
+        used(context, &what, check_retry(catalogue, rule), findings);
+    }
+}
+
+/// A notifier that cannot be used is only found out when there is something to tell: here it is found before.
+fn check_alerts(context: &Context, catalogue: &Catalogue, findings: &mut Findings) {
+    for alert in context.config.alerts.values() {
+        let plugin = check_notifier(catalogue, &alert.notifier, alert.config.as_ref());
+        used(context, &format!("alert `{}`", alert.name), plugin, findings);
+    }
+}
+
+fn used(context: &Context, what: &str, plugin: Result<PluginRecord, PluginFault>, findings: &mut Findings) {
+    match plugin {
+        Ok(plugin) => findings.good(&format!("{what}: {} {}", plugin.name, plugin.version)),
+        Err(fault) => {
+            let file = context.config.file.display();
+            findings.error(&Failure::new(format!("{file}: {what}: {fault}")).with_hint(fault.hint()));
+        }
+    }
+}
+
+/// What lies in the plugins folder and cannot be used, and the alerts that its notifiers bring with them.
+fn check_folder(context: &Context, catalogue: &Catalogue, findings: &mut Findings) {
+    if let Some(problem) = catalogue.scan(false).unreadable {
+        return findings.error(&Failure::new(problem));
+    }
+    let destinations: BTreeSet<_> = context.config.destinations.keys().cloned().collect();
+    for plugin in catalogue.in_folder() {
+        let name = &plugin.name;
+        if let Some((reason, hint)) = plugin.refused {
+            findings.error(&Failure::new(format!("plugin `{name}`: {reason}")).with_hint(hint));
+        } else if catalogue.notifiers().contains(name)
+            && !context.config.alerts.contains_key(name)
+            && let Ok(Some(alert)) =
+                config::Alert::of_settings(name, &catalogue.settings(name), &destinations)
+        {
+            let plugin = check_notifier(catalogue, &alert.notifier, alert.config.as_ref());
+            used(context, &format!("alert `{name}` (of the plugins folder)"), plugin, findings);
+        }
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::{Common, Failure, printer};
 use crate::{
     config::{self, Config, Project, locate},
-    engine,
+    engine, fold,
     model::{Run, RunState, nearest},
+    plugins::Catalogue,
     project::{self, Call, Opened},
     store::Reader,
 };
@@ -58,11 +59,22 @@ impl Context {
     pub fn look(&self, project: &config::Project) -> Result<Opened, Failure> {
         let notice = |text: &str| printer::note(printer::styled(printer::FAINT, text));
         let call = Call { notice: &notice, stop: &|| false };
-        let opened = project::look(project, &self.config.state_dir, &call)?;
+        let opened = project::look(project, &self.config.state_dir, &self.catalogue()?, &call)?;
         for warning in &opened.warnings {
             printer::warning(warning);
         }
         Ok(opened)
+    }
+
+    /// The plugins, of which none has been looked at.
+    pub fn catalogue(&self) -> Result<Catalogue, Failure> {
+        let catalogue = Catalogue::open(&self.config.state_dir, &self.config.plugins_dir)
+            .map_err(|error| Failure::new(error.to_string()))?;
+        // A file with mistakes names no destinations, and settings must not seem wrong for that.
+        if !self.config.projects.is_empty() {
+            engine::check_settings(&catalogue, &self.config);
+        }
+        Ok(catalogue)
     }
 
     /// The state directory, to be read.
@@ -74,7 +86,8 @@ impl Context {
     pub fn note_orphan(&self, run: &Run) {
         if !run.state.is_finished() && !engine::is_hosted(&self.config.state_dir) {
             let id = run.id;
-            let goes_on = if run.state == RunState::Queued { "it waits" } else { "dbt goes on without one" };
+            let waits = run.state == RunState::Queued || fold::waiting(run).is_some();
+            let goes_on = if waits { "it waits" } else { "dbt goes on without one" };
             printer::note(format!(
                 "run {id} has no host: {goes_on}, and the next `tidegate serve` or `tidegate run` takes it up"
             ));

@@ -1,7 +1,7 @@
 //! `tidegate jobs`.
 
 use super::{Context, Exit, Failure, printer};
-use crate::model::shell_words;
+use crate::model::{RetryRule, shell_words};
 
 /// Lists the jobs.
 #[derive(Debug, clap::Args)]
@@ -21,6 +21,7 @@ struct JobJson<'a> {
     time_zone: &'a str,
     after: Vec<&'a str>,
     sensors: Vec<String>,
+    retry: Option<&'a RetryRule>,
     steps: Vec<String>,
 }
 
@@ -39,6 +40,7 @@ impl Jobs {
                 time_zone: &job.automated.zone,
                 after: job.automated.after.iter().map(|after| after.job.as_str()).collect(),
                 sensors: job.automated.sensors.iter().map(|sensor| sensor.trigger().to_string()).collect(),
+                retry: job.retry.as_ref(),
                 steps: job.steps.iter().map(|s| format!("dbt {}", shell_words(&s.args))).collect(),
             })
             .collect();
@@ -70,7 +72,27 @@ impl Jobs {
             for step in job.steps {
                 printer::line(printer::indented(&format!("$ {step}"), 2));
             }
+            if let Some(rule) = job.retry {
+                let retry = format!("retry by {}", policy(rule));
+                printer::line(printer::styled(printer::FAINT, printer::indented(&retry, 2)));
+            }
         }
         Ok(Exit::Done)
+    }
+}
+
+/// A retry rule as one line: the plugin and what it is told.
+pub(super) fn policy(rule: &RetryRule) -> String {
+    let settings = rule.config.as_object().into_iter().flatten();
+    let settings: Vec<_> = settings
+        .map(|(name, value)| match value.as_str() {
+            Some(text) => format!("{name} {text}"),
+            None => format!("{name} {value}"),
+        })
+        .collect();
+    if settings.is_empty() {
+        rule.plugin.clone()
+    } else {
+        format!("{} ({})", rule.plugin, settings.join(", "))
     }
 }

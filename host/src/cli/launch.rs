@@ -158,7 +158,7 @@ fn follow_to_the_end(context: &Context, want: Want) -> Result<Exit, Failure> {
     let mut progress = Progress::new();
     let mut connection = connect(context, &want, &interrupts)?;
     let run = loop {
-        if let Some(run) = follow(&connection, &mut progress)? {
+        if let Some(run) = follow(&connection, &mut progress, &interrupts)? {
             break run;
         }
         // The host went away in the middle. dbt goes on without it, and whoever is left takes the run up.
@@ -181,7 +181,11 @@ fn follow_to_the_end(context: &Context, want: Want) -> Result<Exit, Failure> {
 }
 
 /// Follows a run to its end; none where the host went away before.
-fn follow(connection: &Connection, progress: &mut Progress) -> Result<Option<Run>, Failure> {
+fn follow(
+    connection: &Connection,
+    progress: &mut Progress,
+    interrupts: &Interrupts,
+) -> Result<Option<Run>, Failure> {
     let mut run: Option<Run> = None;
     loop {
         match connection.news.recv_timeout(Duration::from_secs(1)) {
@@ -201,6 +205,7 @@ fn follow(connection: &Connection, progress: &mut Progress) -> Result<Option<Run
             Err(mpsc::RecvTimeoutError::Timeout) => progress.tick(),
             Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(None),
         }
+        interrupts.note(run.as_ref());
         if let Some(run) = run.take_if(|run| run.state.is_finished()) {
             return Ok(Some(run));
         }
@@ -214,9 +219,12 @@ fn finish(host: Host) -> Result<(), Failure> {
     let mut told = false;
     while !host.is_finished() {
         if !told && begun.elapsed() > Duration::from_millis(500) {
-            printer::note(
-                "runs that others asked for go on in this process; Ctrl-C leaves them to whoever comes next",
-            );
+            let runs = host.status().is_some_and(|status| status.queued > 0 || !status.running.is_empty());
+            printer::note(if runs {
+                "runs that others asked for go on in this process; Ctrl-C leaves them to whoever comes next"
+            } else {
+                "waiting for messages to be delivered; Ctrl-C leaves them to whoever comes next"
+            });
             told = true;
         }
         thread::sleep(Duration::from_millis(2));
@@ -228,6 +236,8 @@ fn finish(host: Host) -> Result<(), Failure> {
 pub struct Interrupts {
     cancel: Cancel,
     leaving: Arc<AtomicBool>,
+    /// Whether there is a dbt to be stopped.
+    dbt_runs: Arc<AtomicBool>,
 }
 
 type Cancel = Arc<Mutex<Option<Box<dyn Fn() + Send>>>>;
@@ -236,14 +246,16 @@ impl Interrupts {
     /// Takes the signals over.
     fn listen() -> Result<Self, Failure> {
         let (cancel, leaving) = (Cancel::default(), Arc::new(AtomicBool::new(false)));
+        let dbt_runs = Arc::new(AtomicBool::new(false));
         let mut signals = Signals::new([consts::SIGINT, consts::SIGTERM])?;
-        let (to, left) = (Arc::clone(&cancel), Arc::clone(&leaving));
+        let (to, left, dbt) = (Arc::clone(&cancel), Arc::clone(&leaving), Arc::clone(&dbt_runs));
         thread::spawn(move || {
             for (nth, _) in signals.forever().enumerate() {
                 let cancel = to.lock().unwrap_or_else(PoisonError::into_inner);
                 match &*cancel {
                     Some(cancel) if nth < 3 && !left.load(Ordering::Relaxed) => {
                         printer::note(match nth {
+                            0 if !dbt.load(Ordering::Relaxed) => "cancelling",
                             0 => "cancelling: dbt gets 25 s to stop its queries; Ctrl-C again hurries it",
                             1 => "hurrying: dbt gets 5 s",
                             _ => "killing dbt",
@@ -255,11 +267,17 @@ impl Interrupts {
                 }
             }
         });
-        Ok(Self { cancel, leaving })
+        Ok(Self { cancel, leaving, dbt_runs })
     }
 
     fn cancel_by(&self, cancel: impl Fn() + Send + 'static) {
         *self.cancel.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(cancel));
+    }
+
+    /// What is under way of the run that is followed.
+    fn note(&self, run: Option<&Run>) {
+        let runs = run.is_some_and(|run| run.running_attempt().is_some());
+        self.dbt_runs.store(runs, Ordering::Relaxed);
     }
 
     /// The run has ended: from now on Ctrl-C ends this process.

@@ -6,6 +6,7 @@ use super::{
     Context, Exit, Failure,
     printer::{self, FAINT, styled},
     progress::short,
+    retries,
 };
 use crate::{
     dbt::{Level, LogLine, plain},
@@ -62,6 +63,7 @@ impl Logs {
                 for line in log.split(b'\n') {
                     filter.show(&line?);
                 }
+                note_decision(&run, attempt.id);
             }
             return Ok(Exit::Done);
         }
@@ -78,8 +80,13 @@ impl Logs {
         let reader = context.reader()?;
         let state_dir = &context.config.state_dir;
         let mut done: Vec<AttemptId> = Vec::new();
+        let mut undecided: Option<AttemptId> = None;
         loop {
             let run = reader.run(self.id)?;
+            let decided = |id: &AttemptId| run.attempt(*id).is_some_and(|a| a.decided.is_some());
+            if let Some(id) = undecided.take_if(|id| decided(id)) {
+                note_decision(&run, id);
+            }
             let attempts = run.steps.iter().flat_map(|s| &s.attempts);
             if let Some(attempt) = attempts.into_iter().find(|a| wanted(&a.id) && !done.contains(&a.id)) {
                 let folder = attempt_folder(state_dir, attempt.id);
@@ -96,6 +103,7 @@ impl Logs {
                     thread::sleep(INTERVAL);
                 }
                 done.push(attempt.id);
+                undecided = Some(attempt.id);
             } else if run.state.is_finished() {
                 return Ok(Exit::Done);
             } else if engine::is_hosted(state_dir) {
@@ -105,6 +113,13 @@ impl Logs {
                 return Ok(Exit::Done);
             }
         }
+    }
+}
+
+/// What was decided between two attempts, beside what dbt said in them.
+fn note_decision(run: &Run, id: AttemptId) {
+    if let Some(words) = retries::of_attempt(run, id.step, id.attempt) {
+        printer::note(styled(FAINT, format!("attempt {} of step {}: {words}", id.attempt, id.step)));
     }
 }
 

@@ -4,19 +4,23 @@
 //! carries meaning alone; whatever dbt said is stripped of what could drive a terminal. Decides nothing that an API would
 //! have to decide as well.
 
+mod alerts;
 mod asset_json;
 mod assets;
 mod assets_show;
 mod check;
 mod context;
 mod exit;
+mod freshness;
 mod init;
 mod jobs;
 mod launch;
 mod logs;
+mod notify;
 pub mod plugin;
 mod printer;
 mod progress;
+mod retries;
 mod run;
 mod runs;
 mod runs_show;
@@ -65,6 +69,8 @@ enum Verb {
     Jobs(jobs::Jobs),
     /// List the assets, or show one: `assets show KEY`
     Assets(assets::Assets),
+    /// Show how fresh sources are, and assets that have to be
+    Freshness(freshness::Freshness),
     /// Run a job
     Run(run::RunJob),
     /// Build a selection of assets: dbt's selection syntax, or `key:ASSET/KEY` with `+` before or behind
@@ -81,9 +87,14 @@ enum Verb {
     Status(status::ShowStatus),
     /// Have the host read its configuration again
     Reload(status::Reload),
-    /// Make, test and inspect plugins
+    /// Show who is told of what and what is failing; snooze an alert
+    Alerts(alerts::Alerts),
+    /// List the destinations of notifications, or try one out
     #[command(subcommand)]
-    Plugin(plugin::PluginCommand),
+    Notify(notify::NotifyCommand),
+    /// List, make, test and inspect plugins
+    #[command(subcommand)]
+    Plugin(plugin::PluginVerb),
     /// Own one dbt process: started by the host, never by people
     #[command(hide = true)]
     Attempt {
@@ -127,6 +138,7 @@ fn run(common: Common, verb: Verb) -> Result<Exit, Failure> {
         Verb::Check(check) => check.run(&common),
         Verb::Jobs(jobs) => jobs.run(&context()?),
         Verb::Assets(assets) => assets.run(&context()?),
+        Verb::Freshness(freshness) => freshness.run(&context()?),
         Verb::Run(job) => job.run(&context()?),
         Verb::Materialize(selection) => selection.run(&context()?),
         Verb::Runs(runs) if runs.needs_jobs() => runs.run(&context()?),
@@ -136,7 +148,11 @@ fn run(common: Common, verb: Verb) -> Result<Exit, Failure> {
         Verb::Schedules(schedules) => schedules.run(&context()?),
         Verb::Status(status) => status.run(&Context::of_state(&common)?),
         Verb::Reload(reload) => reload.run(&Context::of_state(&common)?),
-        Verb::Plugin(command) => {
+        Verb::Alerts(alerts) => alerts.run(&context()?),
+        Verb::Notify(command) => command.run(&context()?),
+        Verb::Plugin(plugin::PluginVerb::Ls(ls)) => ls.run(&Context::of_state(&common)?),
+        Verb::Plugin(plugin::PluginVerb::Calls(calls)) => calls.run(&Context::of_state(&common)?),
+        Verb::Plugin(plugin::PluginVerb::Anywhere(command)) => {
             // A plugin that fails its cases has failed; one that is none could not even be asked.
             let unfit = if matches!(command, plugin::PluginCommand::Inspect(_)) {
                 Exit::CouldNotRun

@@ -1,11 +1,13 @@
 //! `tidegate plugin`: make a plugin, test it, look into it.
 //!
 //! Owns the arguments of these commands and what they print: what was asked for on standard output, everything else on
-//! standard error. Never touches a state directory: they work wherever a plugin lies.
+//! standard error. What works wherever a plugin lies touches no state directory; `ls` and `calls` read one.
 
 mod build;
+mod calls;
 mod case;
 mod inspect;
+mod ls;
 mod new;
 mod template;
 mod test;
@@ -23,6 +25,17 @@ use crate::plugins::{LoadError, SandboxError};
 pub use inspect::{Inspect, Report};
 pub use new::New;
 pub use test::Test;
+
+/// What can be done with plugins.
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginVerb {
+    /// List the plugins of the folder and those that the configuration names
+    Ls(ls::Ls),
+    /// Show what a plugin was asked and what it answered, newest first
+    Calls(calls::Calls),
+    #[command(flatten)]
+    Anywhere(PluginCommand),
+}
 
 /// Make, test and inspect plugins.
 #[derive(Debug, Subcommand)]

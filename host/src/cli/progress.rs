@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::printer::{self, BAD, FAINT, LIVE, STRONG, styled};
+use super::{
+    printer::{self, BAD, FAINT, LIVE, STRONG, styled},
+    retries,
+};
 use crate::{
     dbt::plain,
     engine::Names,
+    fold,
     model::{Attempt, Event, EventKind, NodeResult, NodeState, Run, RunState, first_line, shell_words},
 };
 
@@ -95,12 +99,15 @@ impl Progress {
     /// Something happened; `run` has it already.
     pub fn event(&mut self, run: &Run, event: &Event) {
         match &event.kind {
-            EventKind::AttemptStarted { attempt, command, .. } => {
-                let which = if run.steps.len() > 1 {
+            EventKind::AttemptStarted { attempt, command, .. } if !command.is_empty() => {
+                let mut which = if run.steps.len() > 1 {
                     format!("step {} of {}: ", attempt.step, run.steps.len())
                 } else {
                     String::new()
                 };
+                if attempt.attempt > 1 {
+                    which.push_str(&format!("attempt {}: ", attempt.attempt));
+                }
                 self.say(&format!("{which}{}", styled(FAINT, format!("$ {}", plain(&shell_words(command))))));
             }
             EventKind::NodeFinished { result, .. } => self.node(result),
@@ -112,7 +119,15 @@ impl Progress {
                 }
                 self.say(&format!("{} dbt: {}", styled(BAD, "error:"), plain(first_line(message))));
             }
-            EventKind::AttemptFinished { state, .. } if run.steps.len() > 1 => {
+            EventKind::RetryDecided { attempt, decided } => {
+                let state = run.attempt(*attempt).map_or(RunState::Failed, |attempt| attempt.state);
+                let words = retries::words(decided, None, retries::Next::ToCome);
+                self.say(&format!("  {}: {words}", styled(printer::of_run(state), state)));
+                if let Some(due) = decided.due {
+                    self.waiting(&format!("waiting until {}", printer::time(due)));
+                }
+            }
+            EventKind::AttemptFinished { state, .. } if run.steps.len() > 1 && fold::owed(run).is_none() => {
                 self.say(&format!("  {}", styled(printer::of_run(*state), state)));
             }
             _ => {}

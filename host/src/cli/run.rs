@@ -8,7 +8,7 @@ use super::{
 use crate::{
     dbt,
     engine::request::{of_job, of_steps},
-    model::{StepRequest, nearest},
+    model::{Gate, StepRequest, nearest},
 };
 
 /// Runs a job.
@@ -22,6 +22,9 @@ pub struct RunJob {
     /// Leave it to the host that serves, and print the run's number
     #[arg(long, short)]
     detach: bool,
+    /// Build what reads an asset whose test has failed in an earlier run, too
+    #[arg(long)]
+    ignore_gate: bool,
     #[command(flatten)]
     once: Once,
 }
@@ -41,6 +44,9 @@ impl RunJob {
         let mut request = of_job(&context.config, job, launched(), self.once.key())
             .ok_or_else(|| Failure::new(format!("there is no project `{}`", job.project)))?;
         request.limits.priority = self.priority.unwrap_or(request.limits.priority);
+        if self.ignore_gate {
+            request.gate = Gate::Ignore;
+        }
         if self.detach { leave(context, request) } else { launch(context, request) }
     }
 }
@@ -60,6 +66,9 @@ pub struct Materialize {
     /// The project, where there are several
     #[arg(long, value_name = "NAME")]
     project: Option<String>,
+    /// Build what reads an asset whose test has failed in an earlier run, too
+    #[arg(long)]
+    ignore_gate: bool,
     #[command(flatten)]
     once: Once,
 }
@@ -78,9 +87,11 @@ impl Materialize {
             args.push("--full-refresh".to_owned());
         }
         dbt::check_arguments(&args).map_err(|r| Failure::new(r.message).with_hint(r.hint))?;
-        launch(
-            context,
-            of_steps(&context.config, project, vec![StepRequest { args }], launched(), self.once.key()),
-        )
+        let steps = vec![StepRequest { args }];
+        let mut request = of_steps(&context.config, project, steps, launched(), self.once.key());
+        if self.ignore_gate {
+            request.gate = Gate::Ignore;
+        }
+        launch(context, request)
     }
 }

@@ -185,7 +185,9 @@ fn cancel(context: &Context, id: RunId) -> Result<Exit, Failure> {
         Handle::Host(host) => {
             let news = host.listen(id);
             host.canceller()(id, launch::user());
-            printer::note(format!("run {id} is being cancelled: dbt gets 25 s to stop its queries"));
+            let dbt =
+                if run.running_attempt().is_some() { ": dbt gets 25 s to stop its queries" } else { "" };
+            printer::note(format!("run {id} is being cancelled{dbt}"));
             for update in news {
                 if let Update::Lost { refusal } = update {
                     return Err(refusal.into());

@@ -9,11 +9,13 @@ use super::{
     Context, Exit, Failure,
     printer::{self, FAINT, STRONG, styled},
     progress::short,
-    summary,
+    retries, summary,
 };
 use crate::{
     dbt::plain,
-    model::{Attempt, Limits, NodeRun, Run, RunId, RunState, shell_words},
+    fold,
+    model::{AtTheGate, Attempt, Gate, Limits, NodeRun, Run, RunId, RunState, shell_words},
+    store::DeliveryRow,
 };
 
 /// Shows one run.
@@ -43,6 +45,48 @@ struct AttemptNodes<'a> {
     step: u32,
     attempt: u32,
     nodes: Vec<&'a NodeRun>,
+}
+
+/// What alerts have told of the run, and what they have not.
+fn told(context: &Context, run: RunId) -> Result<(), Failure> {
+    let reader = context.reader()?;
+    let deliveries = reader.deliveries_of(run)?;
+    for row in reader.notifications_of(run)? {
+        let title = plain(&row.body.title);
+        let said = |text: &Option<String>| text.as_deref().map(plain).unwrap_or_default();
+        let what = match row.state.as_str() {
+            "suppressed" => format!("{} of {title} not told: {}", row.kind, said(&row.body.reason)),
+            "failed" => format!("{title}: not sent: {}", said(&row.body.fault)),
+            "pending" => format!("{title}: not yet written"),
+            _ => {
+                let sent = deliveries.iter().filter(|delivery| delivery.notification == row.id);
+                let sent: Vec<_> = sent.map(became).collect();
+                match sent.is_empty() {
+                    true => format!("{title}: the notifier sends nothing"),
+                    false => format!("{title}: {}", sent.join(", ")),
+                }
+            }
+        };
+        printer::line(format!("{} {what}", styled(STRONG, format!("alert {}", row.alert))));
+        if let Some(fault) = row.body.fault.filter(|_| row.state == "rendered") {
+            printer::line(printer::indented(&format!("as a plain message: {}", plain(&fault)), 2));
+        }
+    }
+    Ok(())
+}
+
+/// What became of a delivery.
+fn became(delivery: &DeliveryRow) -> String {
+    let to = &delivery.destination;
+    let error = delivery.error.as_deref().map(plain).unwrap_or_default();
+    match (delivery.state.as_str(), delivery.next_at) {
+        ("delivered", _) => format!("delivered to {to}"),
+        ("failed", _) => format!("not delivered to {to}: {error}"),
+        (_, Some(at)) if delivery.tries > 0 => {
+            format!("not yet delivered to {to}, tried again {}: {error}", printer::time(at))
+        }
+        _ => format!("to be delivered to {to}"),
+    }
 }
 
 impl Show {
@@ -78,6 +122,15 @@ impl Show {
         field("configuration", &run.request.config_file.display().to_string());
         field("locks", &run.locks.join(", "));
         field("limits", &limits(&run.request.limits));
+        field("gate", &gate(&run));
+        field("retry by", &run.request.retry.as_ref().map(super::jobs::policy).unwrap_or_default());
+        if let Some((attempt, decided)) = fold::waiting(&run) {
+            let at = decided.due.map(printer::time).unwrap_or_default();
+            field(
+                "waiting",
+                &format!("until {at} for attempt {} of step {}", attempt.id.attempt + 1, attempt.id.step),
+            );
+        }
         field("cancelled by", run.cancelled_by.as_deref().unwrap_or_default());
         for plugin in &run.plugins {
             let digest: String = plugin.digest.chars().take(12).collect();
@@ -98,9 +151,16 @@ impl Show {
                 printer::line(format!("  $ dbt {}", plain(&shell_words(&step.args))));
             }
             for attempt in &step.attempts {
+                if attempt.command.is_empty() {
+                    let what = format!("dbt {}", plain(&shell_words(&step.args)));
+                    printer::line(format!("  {} {what}", styled(FAINT, "not started:")));
+                }
                 self.attempt(attempt, step.attempts.len() > 1);
+                let decided = retries::of_attempt(&run, attempt.id.step, attempt.id.attempt);
+                field("decision", &decided.unwrap_or_default());
             }
         }
+        told(context, run.id)?;
         context.note_orphan(&run);
         Ok(Exit::Done)
     }
@@ -113,11 +173,14 @@ impl Show {
                 styled(printer::of_run(attempt.state), attempt.state)
             ));
         }
-        printer::line(format!("  $ {}", plain(&shell_words(&attempt.command))));
+        if !attempt.command.is_empty() {
+            printer::line(format!("  $ {}", plain(&shell_words(&attempt.command))));
+        }
         let version = attempt.dbt_version.as_ref().map(|version| format!("dbt {version}"));
         let target = attempt.target.as_ref().map(|target| format!("target {target}"));
         let used: Vec<_> = [version, attempt.adapter.clone(), target].into_iter().flatten().collect();
         field("used", &used.join(", "));
+        field("gate", &attempt.gate.as_deref().map(found).unwrap_or_default());
         field("revision", attempt.revision.as_deref().unwrap_or_default());
         if let Some(exit) = &attempt.exit {
             let how = match (exit.code, exit.signal) {
@@ -167,6 +230,35 @@ impl Show {
             ));
         }
     }
+}
+
+/// What becomes of nodes behind failed checks, where that is not the usual.
+fn gate(run: &Run) -> String {
+    let configured = &run.request.configuration;
+    let configured = [&configured["job"]["gate"], &configured["project"]["gate"]]
+        .into_iter()
+        .find_map(|gate| serde_json::from_value::<Gate>(gate.clone()).ok());
+    let word = match run.request.gate {
+        Gate::Block => return String::new(),
+        Gate::Warn => "warn",
+        Gate::Ignore => "ignore",
+    };
+    match configured == Some(run.request.gate) {
+        true => word.to_owned(),
+        false => format!("{word}: {} wanted it so at launch", run.request.launch.user),
+    }
+}
+
+/// What was found at the gate, in words.
+fn found(found: &AtTheGate) -> String {
+    let nodes = printer::count(found.nodes.len(), "node");
+    let checks: Vec<_> = found
+        .checks
+        .iter()
+        .map(|check| format!("{} failed in run {}", short(&check.unique_id), check.run))
+        .collect();
+    let what = if found.gate == Gate::Block { "left out" } else { "built all the same" };
+    format!("{nodes} {what}: {}", checks.join(", "))
 }
 
 /// The limits that were set.

@@ -80,7 +80,7 @@ impl Serve {
             let now = pulse.load(Ordering::Relaxed);
             last.swap(now, Ordering::Relaxed) != now
         })?;
-        let projects = Projects::start(host.configuration(), host.mail())?;
+        let projects = Projects::start(host.configuration(), host.catalogue(), host.mail())?;
         let service = Service { host, watcher, notifier, projects, on_stop: self.on_stop };
         service.work(&happenings)
     }

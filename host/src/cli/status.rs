@@ -81,6 +81,11 @@ fn show(status: &Status) {
             printer::line(format!("  {}  {}", printer::time(tick.at), tick.job));
         }
     }
+    if status.failing_deliveries > 0 {
+        let failing =
+            format!("{} tried again; `tidegate notify deliveries` says why", status.failing_deliveries);
+        printer::line(format!("deliveries     {}", styled(BAD, failing)));
+    }
     if !status.paused.is_empty() {
         printer::line(format!("paused         {}", styled(ODD, status.paused.join(", "))));
     }
@@ -88,10 +93,10 @@ fn show(status: &Status) {
 
 fn run(run: &RunStatus) {
     let title = printer::shortened(&plain(&run.title), 48);
+    let since = |at: &Timestamp| printer::seconds(Timestamp::now().duration_since(*at).as_secs_f64());
     let what = match (&run.started_at, &run.waits_for) {
-        (Some(at), _) => {
-            format!("for {}", printer::seconds(Timestamp::now().duration_since(*at).as_secs_f64()))
-        }
+        (Some(at), None) => format!("for {}", since(at)),
+        (Some(at), Some(why)) => format!("for {}, {}", since(at), plain(why)),
         (None, Some(why)) => plain(why),
         (None, None) => "about to start".to_owned(),
     };

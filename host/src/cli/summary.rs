@@ -10,7 +10,7 @@ use crate::{
     dbt::plain,
     engine::Names,
     fold,
-    model::{NodeRun, NodeState, ResourceType, Run, RunState},
+    model::{Gate, NodeRun, NodeState, ResourceType, Run, RunState},
 };
 
 /// Prints a run's assets, its troubles, and how it ended.
@@ -35,8 +35,23 @@ pub fn print(run: &Run, names: &Names) {
     }
     if matches!(run.state, RunState::Failed | RunState::Incomplete | RunState::Interrupted) {
         printer::note(styled(FAINT, format!("  more: tidegate runs show {0}, tidegate logs {0}", run.id)));
-        printer::note(styled(FAINT, format!("  what is left to do: tidegate runs resume {}", run.id)));
+        let blocked = run.state == RunState::Incomplete && is_blocked(run);
+        let then = if blocked { "once the check has passed" } else { "what is left to do" };
+        printer::note(styled(FAINT, format!("  {then}: tidegate runs resume {}", run.id)));
+        if blocked {
+            let verb = match &run.request.job {
+                Some(job) => format!("tidegate run {}", plain(job)),
+                None => "tidegate materialize …".to_owned(),
+            };
+            printer::note(styled(FAINT, format!("  to build behind it all the same: {verb} --ignore-gate")));
+        }
     }
+}
+
+/// Whether the last attempt was kept from nodes at the gate.
+fn is_blocked(run: &Run) -> bool {
+    let last = run.steps.iter().flat_map(|step| &step.attempts).next_back();
+    last.and_then(|attempt| attempt.gate.as_deref()).is_some_and(|found| found.gate == Gate::Block)
 }
 
 /// One line: how it ended, and the counts.

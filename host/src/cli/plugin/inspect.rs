@@ -8,12 +8,14 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use crate::plugins::{CallLimits, Description, Plugin, PluginSource, Sandbox, Translator};
+use crate::plugins::{AnyPlugin, CallLimits, Description, Plugin, PluginKind, PluginSource, Sandbox};
 
 use super::{Output, sandbox};
 
-/// The chunk whose limits are shown: the largest that a project is translated in.
+/// The chunk of nodes whose limits are shown: of a translator the largest that a project is translated in, of the others the
+/// most that they are told of.
 const CHUNK: usize = 250;
+const MOST: usize = 1000;
 
 /// Arguments of `tidegate plugin inspect`.
 #[derive(Debug, Args)]
@@ -31,7 +33,7 @@ pub struct Inspect {
 pub struct Report {
     /// The plugin's source as it was written.
     pub source: String,
-    /// What kind of plugin it is: `translator`; none where it is none that Tidegate knows.
+    /// What kind of plugin it is: `translator`, `retry-policy` or `notifier`; none where it is none that Tidegate knows.
     pub kind: Option<&'static str>,
     /// The interface that makes it so, with its version.
     pub contract: Option<String>,
@@ -46,7 +48,7 @@ pub struct Report {
     pub imports: Vec<String>,
     /// What it exports.
     pub exports: Vec<String>,
-    /// What a call may use that translates 250 nodes of 4 KiB.
+    /// What a call may use: of a translator, for 250 nodes of 4 KiB; of the others, for 1,000.
     pub limits: CallLimits,
     /// Why it cannot be used; none where it can.
     pub problem: Option<String>,
@@ -60,8 +62,8 @@ impl Inspect {
         // It is a component, so there is something to tell, whatever else is wrong with it.
         let mut report = Report::of_component(&sandbox, &plugin);
         let mut hint = None;
-        match Translator::new(&sandbox, plugin) {
-            Ok(translator) => report = Report::of(&sandbox, &translator),
+        match AnyPlugin::new(&sandbox, plugin) {
+            Ok(plugin) => report = Report::of(&sandbox, &plugin),
             Err(error) => {
                 report.problem = Some(error.fault.to_string());
                 hint = error.hint();
@@ -83,32 +85,35 @@ impl Inspect {
 }
 
 impl Report {
-    /// The report on a translator.
-    pub fn of(sandbox: &Sandbox, translator: &Translator) -> Self {
-        let (description, problem) = match translator.describe() {
+    /// The report on a plugin.
+    pub fn of(sandbox: &Sandbox, plugin: &AnyPlugin) -> Self {
+        let (description, problem) = match plugin.describe() {
             Ok(description) => (Some(description), None),
             Err(error) => (None, Some(format!("asked who it is, it {error}"))),
         };
         Self {
-            kind: Some("translator"),
-            contract: Some(translator.contract().to_owned()),
+            contract: Some(plugin.contract().to_owned()),
             description,
             problem,
-            ..Self::of_component(sandbox, translator.plugin())
+            ..Self::of_component(sandbox, plugin.plugin())
         }
     }
 
     fn of_component(sandbox: &Sandbox, plugin: &Plugin) -> Self {
+        let kind = PluginKind::of(plugin);
         Self {
             source: plugin.source().to_owned(),
-            kind: None,
+            kind: kind.map(PluginKind::as_str),
             contract: None,
             description: None,
             size: plugin.size(),
             sha256: plugin.digest().to_owned(),
             imports: plugin.imports().to_vec(),
             exports: plugin.exports().to_vec(),
-            limits: sandbox.limits().for_call(CHUNK, CHUNK * 4096),
+            limits: match kind {
+                None | Some(PluginKind::Translator) => sandbox.limits().for_call(CHUNK, CHUNK * 4096),
+                Some(_) => sandbox.limits().for_call(0, MOST * 4096),
+            },
             problem: None,
         }
     }
@@ -123,7 +128,8 @@ impl Report {
         }
         line("source", &self.source)?;
         let contract = self.contract.as_deref().unwrap_or_default();
-        line("kind", &self.kind.map_or("unknown".to_owned(), |kind| format!("{kind} ({contract})")))?;
+        let contract = if contract.is_empty() { String::new() } else { format!(" ({contract})") };
+        line("kind", &self.kind.map_or("unknown".to_owned(), |kind| format!("{kind}{contract}")))?;
         line("size", &format!("{} bytes", self.size))?;
         line("sha256", &self.sha256)?;
         match self.imports.as_slice() {
@@ -143,8 +149,10 @@ impl Report {
         }
         let CallLimits { time, memory, answer } = self.limits;
         let (time, memory, answer) = (time.as_secs_f32(), memory >> 20, answer >> 20);
+        let translates = matches!(self.kind, None | Some("translator"));
+        let nodes = if translates { CHUNK } else { MOST };
         let limits =
-            format!("{time} s, {memory} MiB of memory, {answer} MiB of answer for {CHUNK} nodes of 4 KiB");
+            format!("{time} s, {memory} MiB of memory, {answer} MiB of answer for {nodes} nodes of 4 KiB");
         line("limits", &limits)
     }
 }

@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::{Hinted, Output, template};
+use crate::plugins::PluginKind;
 
 /// Names that a crate cannot have, or that one of the plugin's own dependencies has.
 const TAKEN: [&str; 12] = [
@@ -45,6 +46,30 @@ pub struct New {
     /// Where to make it [default: a folder of that name]
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
+    /// What it is to be
+    #[arg(long, value_enum, default_value_t = Kind::Translator)]
+    kind: Kind,
+}
+
+/// The kinds of plugins, as people choose them.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Kind {
+    /// Says what a dbt node is as an asset
+    Translator,
+    /// Says what to do about an attempt that failed
+    RetryPolicy,
+    /// Turns what happened into messages
+    Notifier,
+}
+
+impl Kind {
+    fn kind(self) -> PluginKind {
+        match self {
+            Self::Translator => PluginKind::Translator,
+            Self::RetryPolicy => PluginKind::RetryPolicy,
+            Self::Notifier => PluginKind::Notifier,
+        }
+    }
 }
 
 impl New {
@@ -52,22 +77,23 @@ impl New {
         check(&self.name)?;
         let folder = self.dir.unwrap_or_else(|| PathBuf::from(&self.name));
         refuse_if_used(&folder)?;
-        for (path, text) in template::files(&self.name) {
+        let kind = self.kind.kind();
+        for (path, text) in template::files(kind, &self.name) {
             let path = folder.join(path);
             let parent = path.parent().unwrap_or(&folder);
             fs::create_dir_all(parent).with_context(|| format!("{} could not be made", parent.display()))?;
             fs::write(&path, text).with_context(|| format!("{} could not be written", path.display()))?;
         }
         writeln!(output.data, "{}", folder.display())?;
-        let name = &self.name;
+        let (name, kind) = (&self.name, kind.noun());
         let folder = folder.display();
         writeln!(
             output.notes,
-            "Made the translator `{name}` in {folder}. Next:\n\
+            "Made the {kind} `{name}` in {folder}. Next:\n\
              \x20 rustup target add wasm32-unknown-unknown   once\n\
-             \x20 edit {folder}/src/lib.rs                   what the translator does\n\
+             \x20 edit {folder}/src/lib.rs                   what the {kind} does\n\
              \x20 tidegate plugin test {folder}              build it, and run the cases in cases/\n\
-             README.md says how to use it in a project."
+             README.md says how to use it."
         )?;
         Ok(ExitCode::SUCCESS)
     }
@@ -108,9 +134,9 @@ fn refuse_if_used(folder: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn new(name: &str, dir: &Path) -> (Result<ExitCode>, String, String) {
+    fn new(kind: Kind, name: &str, dir: &Path) -> (Result<ExitCode>, String, String) {
         let (mut data, mut notes) = (Vec::new(), Vec::new());
-        let new = New { name: name.to_owned(), dir: Some(dir.to_owned()) };
+        let new = New { name: name.to_owned(), dir: Some(dir.to_owned()), kind };
         let result = new.run(&mut Output { data: &mut data, notes: &mut notes });
         (result, String::from_utf8(data).unwrap(), String::from_utf8(notes).unwrap())
     }
@@ -119,7 +145,7 @@ mod tests {
     fn a_new_plugin_has_its_name_everywhere_and_the_sdk_beside_it() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("deep").join("team-owners");
-        let (result, data, notes) = new("team-owners", &folder);
+        let (result, data, notes) = new(Kind::Translator, "team-owners", &folder);
         assert!(result.is_ok());
         assert_eq!(data, format!("{}\n", folder.display()));
         assert!(notes.contains("rustup target add wasm32-unknown-unknown"));
@@ -131,16 +157,32 @@ mod tests {
         assert!(read("sdk/Cargo.toml").contains("tidegate-plugin"));
         assert!(folder.join("cases").read_dir().unwrap().next().is_some());
 
-        let (result, ..) = new("team-owners", &folder);
+        let (result, ..) = new(Kind::Translator, "team-owners", &folder);
         let error = result.unwrap_err();
         assert!(error.to_string().ends_with("is not empty"));
         assert_eq!(super::super::hint(&error).unwrap(), "name another folder with `--dir`");
     }
 
     #[test]
+    fn each_kind_has_its_own_template() {
+        let dir = tempfile::tempdir().unwrap();
+        for (kind, exports, noun) in [
+            (Kind::Translator, "export_translator!", "translator"),
+            (Kind::RetryPolicy, "export_retry_policy!", "retry policy"),
+            (Kind::Notifier, "export_notifier!", "notifier"),
+        ] {
+            let folder = dir.path().join(kind.kind().as_str());
+            let (result, _, notes) = new(kind, "mine", &folder);
+            assert!(result.is_ok() && notes.starts_with(&format!("Made the {noun} `mine`")), "{notes}");
+            let text = fs::read_to_string(folder.join("src/lib.rs")).unwrap();
+            assert!(text.contains(exports), "{text}");
+        }
+    }
+
+    #[test]
     fn an_empty_folder_may_be_used() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(new("owners", dir.path()).0.is_ok());
+        assert!(new(Kind::Translator, "owners", dir.path()).0.is_ok());
     }
 
     #[test]
