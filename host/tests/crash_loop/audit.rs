@@ -35,6 +35,7 @@ pub fn audit(all: &mut Loop) -> String {
     let mut runs = the_store_is_sound(all);
     runs.retain(|run| run.id.0 > all.inherited);
     requests_are_kept(all, &runs);
+    everything_is_told(all, &runs);
     let more =
         [triggers::problems(all, &runs), locks::problems(all, &runs, &ledger), resumes::problems(all, &runs)];
     all.problems.extend(more.into_iter().flatten());
@@ -174,10 +175,37 @@ fn the_store_is_sound(all: &mut Loop) -> Vec<Run> {
             all.problems.push(format!("what starts {job} is not what its events tell"));
         }
     }
+    if !store.rebuild_alert("all").unwrap() {
+        all.problems.push("what the alert knows is not what its events tell".to_owned());
+    }
     if before != history(&reader) {
         all.problems.push("the history of assets and checks is not what the events tell".to_owned());
     }
     runs
+}
+
+/// With each start and each end of a run someone is told once, and what the host says has arrived has.
+fn everything_is_told(all: &mut Loop, runs: &[Run]) {
+    let reader = all.house.reader().unwrap();
+    for run in runs.iter().filter(|run| run.id.0 > all.inherited) {
+        let rows = reader.notifications_of(run.id).unwrap();
+        let starts = rows.iter().filter(|row| row.kind == "run_started").count();
+        let by_itself =
+            |other: &&Run| other.request.resumes == Some(run.id) && other.request.launch.user == "tidegate";
+        let expected = usize::from(!runs.iter().any(|other| by_itself(&other)));
+        if starts != usize::from(run.started_at.is_some()) || rows.len() - starts != expected {
+            all.problems.push(format!("of run {}, which {}, is told: {rows:?}", run.id, run.state));
+        }
+    }
+    let file = fs::read_to_string(all.house.dir.join("told.jsonl")).unwrap_or_default();
+    let lines = file.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let arrived: BTreeSet<_> = lines.map(|line| line["id"].as_str().unwrap().to_owned()).collect();
+    for delivery in reader.deliveries(u32::MAX).unwrap() {
+        let id = delivery.notification.to_string();
+        if delivery.state == "failed" || delivery.state == "delivered" && !arrived.contains(&id) {
+            all.problems.push(format!("this has not arrived: {delivery:?}"));
+        }
+    }
 }
 
 /// What was accepted is there once, and everyone who asked with one key was told of one run.
@@ -266,6 +294,7 @@ fn events_are_single(all: &Loop, run: &Run, problems: &mut Vec<String>, told: &m
             EventKind::AttemptStarted { attempt, .. } => format!("{attempt} started"),
             EventKind::AttemptSpawned { attempt, .. } => format!("{attempt} spawned"),
             EventKind::AttemptFinished { attempt, .. } => format!("{attempt} finished"),
+            EventKind::RetryDecided { attempt, .. } => format!("{attempt} decided about"),
             EventKind::RunRequested { .. } => "requested".to_owned(),
             EventKind::RunStarted { .. } => "started".to_owned(),
             EventKind::RunFinished { .. } => "finished".to_owned(),

@@ -199,6 +199,7 @@ def skip(node, index, total):
 def run_nodes(nodes):
     """Two threads' worth of nodes. Gives the results, and whether it was stopped."""
     failing = RNG.random() < 0.2
+    doomed = "fails" in ARGS
     noisy = RNG.random() < 0.3
     burst = RNG.random() < 0.08 and RNG.choice(nodes)
     results, running, waiting, failed = [], [], list(nodes), False
@@ -225,6 +226,8 @@ def run_nodes(nodes):
             is_test = node.startswith("test.")
             words = [("pass", 8), ("warn", 1), ("fail", 1)] if is_test else [("success", 4), ("error", 1)]
             status = RNG.choices([w for w, _ in words], [n for _, n in words])[0] if failing else words[0][0]
+            if doomed and not is_test:
+                status = "error"
             failed = failed or status in ("error", "fail")
             results.append(finish(node, status, begun, index, len(nodes), thread))
     return results, False

@@ -15,13 +15,14 @@ pub const SCRIPTED: [&str; 4] = ["ants", "bees", "cats", "dogs"];
 pub const REAL: &str = "real";
 
 /// The jobs that clients ask for: the name behind the project's, and the steps.
-pub const JOBS: [(&str, &str); 7] = [
+pub const JOBS: [(&str, &str); 8] = [
     ("small", r#""dbt build --select m:3""#),
     ("wide", r#""dbt build --select m:20""#),
     ("steps", r#""dbt run --select m:3", "dbt test --select t:2", "dbt run-operation sweep""#),
     ("pair", r#""dbt run-operation sweep", "dbt build --select m:6""#),
     ("both", r#""dbt build --select m:5 t:5""#),
     ("nothing", r#""dbt build --select none""#),
+    ("again", r#""dbt build --select m:3 fails", "dbt build --select m:1""#),
     ("long", r#""dbt build --select m:2 long""#),
 ];
 
@@ -31,6 +32,11 @@ const FOLLOWERS: [(&str, &str); 3] = [
     ("tail", r#""dbt build --select m:1""#),
     ("tick", r#""dbt build --select m:2""#),
 ];
+
+/// Everybody is told of everything that happens to a run, in a file.
+const TOLD: &str = "[destinations.told.file]\npath = \"told.jsonl\"\n[alerts.all]\nnotifier = \"builtin:webhook\"\n\
+    destinations = [\"told\"]\nchanges_only = false\ngroup_by = \"run\"\n\
+    on = [\"run_started\", \"run_succeeded\", \"run_failed\", \"run_cancelled\", \"run_incomplete\"]\n";
 
 /// Where a project's file sensor looks, relative to the configuration.
 pub const INBOX: &str = "inbox";
@@ -57,6 +63,8 @@ fn options(project: &str, job: &str) -> String {
         "nothing" => {
             by_project(["", "queue_timeout = \"3s\"", "", "start_rate = { runs = 2, per = \"5s\" }"])
         }
+        "again" => "retry = { plugin = \"builtin:backoff\", config = { max_retries = 2, delay = \"1s\" } }"
+            .to_owned(),
         "long" => by_project(["", "max_runtime = \"3s\"", "silence_timeout = \"2s\"", ""]),
         // Each follows its own project's job, and that of the first project.
         "next" => format!(
@@ -88,6 +96,7 @@ pub fn write(dir: &Path, seed: u64) {
     fs::create_dir_all(dir.join(INBOX)).unwrap();
     let mut config =
         "[retention]\nruns = 100000\n[queue]\nmax_runs = 6\n[locks]\nshared = 1\npair = 2\n".to_owned();
+    config += TOLD;
     for project in SCRIPTED {
         config += &scripted(dir, project, seed);
     }

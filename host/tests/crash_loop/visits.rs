@@ -32,6 +32,7 @@ impl Loop {
             "engine.before-follow" => (SCRIPTED[1], "steps"),
             // A run of the job that the file starts would be in its way.
             "engine.after-tick" => (SCRIPTED[1], "small"),
+            "engine.before-decision" | "engine.after-decision" => (SCRIPTED[0], "again"),
             _ => (SCRIPTED[0], "steps"),
         };
         let request = self.load.request(project, Some(job));

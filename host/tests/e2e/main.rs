@@ -4,13 +4,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod alerts;
 mod bad_input;
 mod clients;
 mod container;
 mod crash;
+mod freshness;
+mod gate;
 mod locks;
 mod main_job;
+mod notify;
+mod plugins;
 mod resume;
+mod retry;
 mod service;
 mod support;
 mod triggers;

@@ -470,3 +470,10 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Runs a script with the Python of dbt, in the project's folder.
+pub fn python(shop: &Sandbox, script: &str) {
+    let status =
+        Command::new(dbt_bin().join("python")).args(["-c", script]).current_dir(shop.dir.path()).status();
+    assert!(status.unwrap().success());
+}

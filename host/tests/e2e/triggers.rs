@@ -3,7 +3,6 @@
 use std::{
     fs::{self, OpenOptions},
     io::Write,
-    process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -15,13 +14,7 @@ use tidegate::{
     store::Reader,
 };
 
-use crate::support::{Sandbox, dbt_bin, text};
-
-fn python(shop: &Sandbox, script: &str) {
-    let status =
-        Command::new(dbt_bin().join("python")).args(["-c", script]).current_dir(shop.dir.path()).status();
-    assert!(status.unwrap().success());
-}
+use crate::support::{Sandbox, python, text};
 
 fn reason(run: &Value, shop: &Sandbox) -> String {
     text(&shop.show(run["id"].as_u64().unwrap())["request"]["launch"]["reason"])
