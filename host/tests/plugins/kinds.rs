@@ -13,7 +13,7 @@ use tidegate::{
     },
 };
 
-use crate::{File, guest::Guest, pieces::Pieces, sandbox, small};
+use crate::{File, guest::Guest, hasty, pieces::Pieces, sandbox};
 
 pub fn failure(nodes: usize) -> Failure {
     let at = Timestamp::from_second(1_700_000_000).unwrap();
@@ -165,6 +165,8 @@ fn a_notifier_asks_for_requests() {
 fn each_misdeed_of_the_new_kinds_gets_its_verdict() {
     use CallError as E;
     let sandbox = sandbox();
+    let in_a_hurry = Sandbox::new(hasty(), None).unwrap();
+    let of = |name: &str| if name == "spins" { &in_a_hurry } else { &sandbox };
     let bad = |text: &str| E::BadAnswer(text.to_owned());
     let retry = |after, scope, threads| Pieces::retry_policy(Some((after, scope, threads)), "x");
     let give_up = || Pieces::retry_policy(None, "x");
@@ -177,7 +179,7 @@ fn each_misdeed_of_the_new_kinds_gets_its_verdict() {
         ),
         ("no threads", retry(1, 0, Some(0)), bad("a retry with 0 threads")),
         ("unknown scope", retry(1, 9, None), bad("unexpected discriminant: 9")),
-        ("spins", Pieces { answer: "(call $loop) unreachable", ..give_up() }, E::TimedOut(small().call_time)),
+        ("spins", Pieces { answer: "(call $loop) unreachable", ..give_up() }, E::TimedOut(hasty().call_time)),
         (
             "breaks off",
             Pieces { answer: "unreachable", ..give_up() },
@@ -193,7 +195,7 @@ fn each_misdeed_of_the_new_kinds_gets_its_verdict() {
         ),
     ];
     for (name, pieces, expected) in policies {
-        let called = policy(&sandbox, &pieces).unwrap().decide("{}", &failure(1));
+        let called = policy(of(name), &pieces).unwrap().decide("{}", &failure(1));
         let error = called.outcome.unwrap_err();
         match (&error, &expected) {
             (E::BadAnswer(said), E::BadAnswer(part)) if name == "unknown scope" => {
@@ -225,10 +227,10 @@ fn each_misdeed_of_the_new_kinds_gets_its_verdict() {
             Pieces::notifier("ops", "", ("", "a"), b""),
             bad("request 1 has a header whose name cannot be one: ``"),
         ),
-        ("spins", Pieces { answer: "(call $loop) unreachable", ..hook() }, E::TimedOut(small().call_time)),
+        ("spins", Pieces { answer: "(call $loop) unreachable", ..hook() }, E::TimedOut(hasty().call_time)),
     ];
     for (name, pieces, expected) in notifiers {
-        let called = notifier(&sandbox, &pieces).unwrap().render("{}", &ops(), &notification(1));
+        let called = notifier(of(name), &pieces).unwrap().render("{}", &ops(), &notification(1));
         assert_eq!(called.outcome.unwrap_err(), expected, "{name}");
     }
     // A body of 2 MiB, where an answer may have 1 MiB.
