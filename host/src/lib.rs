@@ -6,12 +6,13 @@
 //! into events ([`model`]), folds the events into the state of the run ([`fold`]), and keeps both ([`store`]).
 //!
 //! [`config`] is what the operator wrote, [`project`] what dbt's manifest says, seen through a translator ([`policy`]),
-//! which is a WebAssembly component ([`plugins`]). [`cli`] shows it all to people and scripts. A host that runs for good
+//! which is a WebAssembly component ([`plugins`]). [`view`] is how all of it stands; [`cli`] prints that for people and scripts, and
+//! [`web`] answers with it. A host that runs for good
 //! speaks to its service manager and its operator through [`service`]: readiness, logs, signals, changed files. What someone
 //! should know leaves this machine through [`deliver`].
 //!
 //! Arrows point one way: `cli` → `engine` → `project`, `process`, `store`, `fold`; `project` → `config`, `policy`, `process`,
-//! `dbt`; `service` → `config`, `project`; `cli`, `engine` → `deliver` → `config`; `config` → `dbt`, `schedule`; `policy` → `alert`, `plugins`; `store` → `alert`, `fold`; everything →
+//! `dbt`; `service` → `config`, `project`; `cli`, `engine` → `deliver` → `config`; `config` → `dbt`, `schedule`; `policy` → `alert`, `plugins`; `cli`, `web` → `view` → `engine`, `store`; `store` → `alert`, `fold`; everything →
 //! `model`, and `model` → nothing. [`crash`] is where tests make a process end, and knows nobody either.
 //! `tests/architecture.rs` keeps them so.
 
@@ -23,6 +24,7 @@ pub mod dbt;
 pub mod deliver;
 pub mod engine;
 pub mod fold;
+pub mod lineage;
 pub mod model;
 pub mod plugins;
 pub mod policy;
@@ -31,3 +33,5 @@ pub mod project;
 pub mod schedule;
 pub mod service;
 pub mod store;
+pub mod view;
+pub mod web;

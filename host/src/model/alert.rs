@@ -4,11 +4,12 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
 
-use super::{DeliveryRequest, Notification, NotificationKind, PluginRecord, RunId};
+use super::{By, DeliveryRequest, Notification, NotificationKind, PluginRecord, RunId};
 
 /// What an operator wants to be told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AlertRule {
     /// The alert's name.
     pub name: String,
@@ -29,11 +30,14 @@ pub struct AlertRule {
     /// What is told together.
     pub group_by: GroupBy,
     /// How long nothing more is told of something that was told to be failing.
+    #[schema(value_type = String, example = "PT1M30S")]
     pub suppress: SignedDuration,
 }
 
 /// What is told together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum GroupBy {
     /// Failures with one cause, over any number of runs: one message, and one when all is well again.
@@ -121,7 +125,7 @@ impl<'de> Deserialize<'de> for Subject {
 }
 
 /// Something that happened to an alert.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AlertEvent {
     /// The alert's name.
     pub alert: String,
@@ -133,7 +137,7 @@ pub struct AlertEvent {
 }
 
 /// What can happen to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum AlertEventKind {
     /// Something is to be told. The number of this event is the notification's id, which is why there is none in it.
@@ -193,12 +197,13 @@ pub enum AlertEventKind {
         /// Until when.
         until: Option<Timestamp>,
         /// Who.
-        by: String,
+        #[serde(flatten)]
+        by: By,
     },
 }
 
 /// A request with its idempotency key: the same at each try, and of no other request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Keyed {
     /// The key.
     pub key: String,
@@ -207,7 +212,7 @@ pub struct Keyed {
 }
 
 /// How a delivery went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum DeliveryOutcome {
     /// It arrived.
@@ -223,7 +228,7 @@ pub enum DeliveryOutcome {
 }
 
 /// What an alert learns: of these its standing is the fold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum Change {
     /// An incident begins.

@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{FreshWithin, ResourceType};
 
 /// The name of an asset: its parts from the outermost to the innermost. Shown with `/` between them, as Dagster does.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct AssetKey(pub Vec<String>);
 
@@ -25,7 +26,7 @@ impl fmt::Display for AssetKey {
 }
 
 /// What a translator decides about a node; without one, what dagster-dbt would have decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AssetShape {
     /// The asset's key.
     pub key: AssetKey,
@@ -42,7 +43,7 @@ pub struct AssetShape {
 }
 
 /// A model, seed, snapshot or source of a dbt project.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Asset {
     /// Key, group, owners, tags, description, metadata.
     #[serde(flatten)]
@@ -85,7 +86,7 @@ pub struct Asset {
 }
 
 /// How bad a failing check is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// A failure makes the run fail, and blocks what is downstream.
@@ -107,7 +108,7 @@ impl Asset {
 }
 
 /// A data test or unit test, as a check on the asset or assets that it looks at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Check {
     /// dbt's id of the test.
     pub unique_id: String,
@@ -136,7 +137,7 @@ pub struct Check {
 }
 
 /// A use of assets outside dbt: a leaf of the lineage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Exposure {
     /// dbt's id of the exposure.
     pub unique_id: String,

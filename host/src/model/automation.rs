@@ -9,8 +9,9 @@ use std::{
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{RunId, kept};
+use super::{By, RunId, kept};
 
 /// What can start a job by itself. A job has at most one of each.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,7 +75,7 @@ impl<'de> Deserialize<'de> for Trigger {
 }
 
 /// Up to where a trigger has decided. What lies before is never decided upon again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cursor {
     /// Ticks of a schedule up to this time.
@@ -87,7 +88,7 @@ pub enum Cursor {
 }
 
 /// What starts a job by itself, and where that stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Automation {
     /// The job's name.
     pub job: String,
@@ -98,7 +99,7 @@ pub struct Automation {
 }
 
 /// Where a trigger stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TriggerState {
     /// What it is, so that a changed one is told from the same one.
     pub definition: String,
@@ -113,7 +114,7 @@ pub struct TriggerState {
 }
 
 /// A decision of a trigger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Tick {
     /// When it was due: of several that are decided upon together, the last.
     pub due: Timestamp,
@@ -126,7 +127,7 @@ pub struct Tick {
 }
 
 /// Something that happened to what starts a job by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobEvent {
     /// The job.
     pub job: String,
@@ -146,7 +147,7 @@ impl JobEvent {
 }
 
 /// What can happen to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum JobEventKind {
     /// A trigger is new, or another one than before: it never fires for the past.
@@ -183,12 +184,14 @@ pub enum JobEventKind {
     /// Someone paused the job.
     JobPaused {
         /// Who.
-        by: String,
+        #[serde(flatten)]
+        by: By,
     },
     /// Someone resumed it.
     JobResumed {
         /// Who.
-        by: String,
+        #[serde(flatten)]
+        by: By,
     },
 }
 

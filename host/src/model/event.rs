@@ -4,14 +4,15 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
-    AtTheGate, AttemptId, Decided, NodeState, ResourceType, RunId, RunRequest, RunState, SourceFreshness,
+    AtTheGate, AttemptId, By, Decided, NodeState, ResourceType, RunId, RunRequest, RunState, SourceFreshness,
     StepRequest, Stop,
 };
 
 /// Something that happened to a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// The run.
     pub run: RunId,
@@ -41,7 +42,7 @@ pub fn kept(at: Timestamp) -> Timestamp {
 }
 
 /// What can happen to a run. Names are past tense; the order in this list is that of a run's life.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventKind {
     /// The run was accepted; it is queued from here on.
@@ -161,7 +162,8 @@ pub enum EventKind {
     /// Someone asked to cancel the run.
     CancelRequested {
         /// Who.
-        by: String,
+        #[serde(flatten)]
+        by: By,
     },
     /// The host asked the run to stop: a limit was reached, or the host itself stops.
     StopRequested {
@@ -227,7 +229,7 @@ impl EventKind {
 }
 
 /// The result of a node, as an event or an artifact of dbt tells it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NodeResult {
     /// dbt's id of the node.
     pub unique_id: String,
@@ -288,7 +290,7 @@ impl NodeResult {
 }
 
 /// Which artifact of dbt results were read from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResultsSource {
     /// `run_results.json`.
@@ -298,7 +300,7 @@ pub enum ResultsSource {
 }
 
 /// The process that owns a dbt process, told apart from a later one with the same pid.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AttemptIdentity {
     /// Its process id.
     pub pid: i32,
@@ -309,7 +311,7 @@ pub struct AttemptIdentity {
 }
 
 /// How a dbt process ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ExitStatus {
     /// The exit code, where it exited.
     pub code: Option<i32>,
@@ -354,7 +356,7 @@ impl ExitStatus {
 }
 
 /// A plugin that had a say in a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PluginRecord {
     /// What it was used as, such as `translator`.
     pub kind: String,

@@ -2,13 +2,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Severity;
 
 /// How fresh an asset has to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FreshWithin {
     /// How old its last materialization may be.
+    #[schema(value_type = String, example = "PT1M30S")]
     pub within: SignedDuration,
     /// When it is looked at; none where it has to be as fresh at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -18,7 +20,7 @@ pub struct FreshWithin {
 }
 
 /// The times at which an asset has to be fresh.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Deadline {
     /// A cron expression of five fields.
     pub expression: String,
@@ -27,7 +29,7 @@ pub struct Deadline {
 }
 
 /// Whether an asset that has to be fresh is: the fold of its events.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AssetFreshness {
     /// Whether it is late.
     pub late: bool,
@@ -40,7 +42,7 @@ pub struct AssetFreshness {
 }
 
 /// What `dbt source freshness` found of a source, beside its newest row.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SourceFreshness {
     /// When dbt looked.
     pub snapshotted_at: Option<Timestamp>,
@@ -53,7 +55,7 @@ pub struct SourceFreshness {
 }
 
 /// Something that happened to an asset by itself, apart from any run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AssetEvent {
     /// The project.
     pub project: String,
@@ -67,7 +69,7 @@ pub struct AssetEvent {
 }
 
 /// What can happen to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum AssetEventKind {
     /// It was not materialized in time.

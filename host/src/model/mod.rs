@@ -9,7 +9,9 @@ mod event;
 mod failure;
 mod freshness;
 mod gate;
+mod host;
 mod ids;
+mod launch;
 mod nearest;
 mod node;
 mod notification;
@@ -17,6 +19,7 @@ mod plugin;
 mod project;
 mod retry;
 mod run;
+mod schema;
 mod words;
 
 pub use alert::{AlertEvent, AlertEventKind, AlertRule, Change, DeliveryOutcome, GroupBy, Keyed, Subject};
@@ -28,7 +31,9 @@ pub use event::{
 pub use failure::first_line;
 pub use freshness::{AssetEvent, AssetEventKind, AssetFreshness, Deadline, FreshWithin, SourceFreshness};
 pub use gate::{FailedCheck, Gate, Gated};
+pub use host::{By, Deed, HostEvent, HostEventKind, Role, Token, TokenDigests, is_by_itself};
 pub use ids::{AttemptId, ResourceType, RunId};
+pub use launch::{NodeCommand, Parameters, Scope, Selection};
 pub use nearest::nearest;
 pub use node::NodeState;
 pub use notification::{
@@ -45,4 +50,4 @@ pub use run::{
     AtTheGate, Attempt, Launch, Limits, NodeRun, Run, RunRequest, RunState, StartRate, Step, StepRequest,
     Stop,
 };
-pub use words::{json_of, shell_words, span};
+pub use words::{json_of, shell_words, short_name, span};

@@ -2,11 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::RunId;
 
 /// Something that someone should know. Lists are cut as `wit/notifier` says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Notification {
     /// Its id: the same each time that it is rendered and sent.
     pub id: String,
@@ -42,7 +43,18 @@ pub struct Notification {
 
 /// What a notification tells of.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum NotificationKind {
@@ -83,8 +95,9 @@ pub enum NotificationKind {
 }
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = NotificationSeverity)]
 pub enum Severity {
     /// All is well, or well again.
     Info,
@@ -172,7 +185,7 @@ impl Severity {
 }
 
 /// The run that a notification is about.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NotifiedRun {
     /// Its number.
     pub id: RunId,
@@ -193,8 +206,10 @@ pub struct NotifiedRun {
     /// When it ended.
     pub finished_at: Option<Timestamp>,
     /// How long it took.
+    #[schema(value_type = Option<String>, example = "PT1M30S")]
     pub took: Option<SignedDuration>,
     /// How long its job usually takes.
+    #[schema(value_type = Option<String>, example = "PT1M30S")]
     pub usually_took: Option<SignedDuration>,
     /// How many nodes ended in each state.
     pub counts: Vec<(String, u32)>,
@@ -205,7 +220,7 @@ pub struct NotifiedRun {
 }
 
 /// An attempt of that run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NotifiedAttempt {
     /// The number of the step, from 1.
     pub step: u32,
@@ -220,11 +235,12 @@ pub struct NotifiedAttempt {
     /// What the retry policy decided about it, and why.
     pub decision: Option<String>,
     /// How long it took.
+    #[schema(value_type = Option<String>, example = "PT1M30S")]
     pub took: Option<SignedDuration>,
 }
 
 /// A node that a notification is about.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NotifiedNode {
     /// dbt's id.
     pub unique_id: String,
@@ -249,13 +265,14 @@ pub struct NotifiedNode {
     /// Its owners.
     pub owners: Vec<String>,
     /// How long it took.
+    #[schema(value_type = Option<String>, example = "PT1M30S")]
     pub took: Option<SignedDuration>,
     /// A page about it.
     pub link: Option<String>,
 }
 
 /// Where a notifier's request can go, as the notifier knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DestinationName {
     /// The operator's name for it.
     pub name: String,
@@ -264,7 +281,7 @@ pub struct DestinationName {
 }
 
 /// What a notifier wants to be sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeliveryRequest {
     /// The name of a destination.
     pub destination: String,
@@ -276,6 +293,7 @@ pub struct DeliveryRequest {
     pub headers: Vec<(String, String)>,
     /// The body.
     #[serde(with = "text_or_bytes")]
+    #[schema(value_type = String)]
     pub body: Vec<u8>,
 }
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{PluginRecord, kept};
 
@@ -9,7 +10,7 @@ use super::{PluginRecord, kept};
 pub const BUILTIN_PLUGINS: [&str; 6] = ["backoff", "email", "slack", "source-prefix", "transient", "webhook"];
 
 /// Something that happened to a plugin of the folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PluginEvent {
     /// The name of its file, without `.wasm`.
     pub plugin: String,
@@ -21,7 +22,7 @@ pub struct PluginEvent {
 }
 
 /// What can happen to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum PluginEventKind {
     /// It is new, or another one than before, and is used from here on.
@@ -48,7 +49,7 @@ impl PluginEvent {
 }
 
 /// What is known of a plugin of the folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PluginState {
     /// The name of its file, without `.wasm`.
     pub name: String,
@@ -61,7 +62,7 @@ pub struct PluginState {
 }
 
 /// A call of a plugin, as it is on record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PluginCall {
     /// When.
     pub at: Timestamp,
@@ -81,7 +82,7 @@ pub struct PluginCall {
 }
 
 /// What a call took.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CallCost {
     /// Its time, in microseconds.
     pub micros: u64,

@@ -2,11 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{AttemptId, PluginRecord};
 
 /// The retry policy of a run, resolved: later changes of the configuration do not change it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RetryRule {
     /// The plugin: `builtin:NAME`, an absolute path, or a name in the plugins folder.
     pub plugin: String,
@@ -19,7 +20,7 @@ pub struct RetryRule {
 }
 
 /// What is to be done about an attempt that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "decision", rename_all = "snake_case")]
 pub enum RetryDecision {
     /// The run has failed.
@@ -27,6 +28,7 @@ pub enum RetryDecision {
     /// Another attempt follows.
     Retry {
         /// How long to wait first.
+        #[schema(value_type = String, example = "PT1M30S")]
         after: SignedDuration,
         /// What it does again.
         scope: RetryScope,
@@ -36,7 +38,7 @@ pub enum RetryDecision {
 }
 
 /// What a retry policy answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RetryAnswer {
     /// What is to be done.
     #[serde(flatten)]
@@ -46,7 +48,7 @@ pub struct RetryAnswer {
 }
 
 /// What another attempt does again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RetryScope {
     /// The whole step.
@@ -56,7 +58,7 @@ pub enum RetryScope {
 }
 
 /// A decision about an attempt, as it is on record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Decided {
     /// What is done.
     #[serde(flatten)]
@@ -74,7 +76,7 @@ pub struct Decided {
 }
 
 /// A failure, as a retry policy is told of it. Lists are cut as `wit/retry-policy` says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Failure {
     /// The project.
     pub project: String,
@@ -115,7 +117,7 @@ pub struct Failure {
 }
 
 /// What failed in an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
     /// At least one node.
@@ -141,7 +143,7 @@ impl FailureKind {
 }
 
 /// A node that failed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FailedNode {
     /// dbt's id.
     pub unique_id: String,
@@ -158,6 +160,7 @@ pub struct FailedNode {
     /// When it began.
     pub started_at: Option<Timestamp>,
     /// How long it took.
+    #[schema(value_type = Option<String>, example = "PT1M30S")]
     pub took: Option<SignedDuration>,
     /// dbt's tags.
     pub tags: Vec<String>,
@@ -168,7 +171,7 @@ pub struct FailedNode {
 }
 
 /// An attempt before the one that failed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EarlierAttempt {
     /// Its number, from 1.
     pub attempt: u32,
@@ -183,6 +186,7 @@ pub struct EarlierAttempt {
     /// When it ended.
     pub finished_at: Timestamp,
     /// How long the policy waited after it.
+    #[schema(value_type = String, example = "PT1M30S")]
     pub waited: SignedDuration,
     /// The reason that it gave.
     pub reason: String,

@@ -4,18 +4,19 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
-    AttemptId, AttemptIdentity, Decided, ExitStatus, FailedCheck, Gate, Gated, NodeState, PluginRecord,
-    ResourceType, RetryRule, RunId, SourceFreshness,
+    AttemptId, AttemptIdentity, Decided, ExitStatus, FailedCheck, Gate, Gated, NodeState, Parameters,
+    PluginRecord, ResourceType, RetryRule, RunId, Selection, SourceFreshness,
 };
 
 /// Who asked for a run, and how.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Launch {
     /// The name of the user.
     pub user: String,
-    /// `cli`, `schedule`, `after`, `sensor` or `resume`.
+    /// `cli`, `ui`, `api`, `webhook`, `schedule`, `after`, `sensor` or `resume`.
     pub via: String,
     /// The command line that asked; empty where no person did.
     pub command: Vec<String>,
@@ -25,14 +26,14 @@ pub struct Launch {
 }
 
 /// One step of a request: a dbt command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StepRequest {
     /// dbt's arguments, from the subcommand on: `["build", "--select", "fct_orders+"]`.
     pub args: Vec<String>,
 }
 
 /// What a run is asked to do: resolved, so that later changes of the configuration do not change it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RunRequest {
     /// Unique; a request that comes twice with one key makes one run.
     pub key: String,
@@ -47,6 +48,7 @@ pub struct RunRequest {
     /// Who asked, and how.
     pub launch: Launch,
     /// The configuration file that named the project and the job.
+    #[schema(value_type = String)]
     pub config_file: PathBuf,
     /// The project's and the job's configuration as it was used; of environment variables only the names.
     pub configuration: Arc<serde_json::Value>,
@@ -62,10 +64,28 @@ pub struct RunRequest {
     /// What becomes of nodes that stand behind a check that failed in an earlier run.
     #[serde(default)]
     pub gate: Gate,
+    /// What whoever asked for it changed about the job's steps.
+    #[serde(default, skip_serializing_if = "Parameters::are_none")]
+    pub parameters: Parameters,
+    /// What was selected, where it is no job's run: its steps say the same to dbt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
+}
+
+impl RunRequest {
+    /// Whether both ask for the same: what the configuration and the lineage made of it may have changed in between.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let what =
+            |request: &Self| (request.project.clone(), request.job.clone(), request.parameters.clone());
+        let selections = [self, other].map(|request| request.selection.as_ref());
+        // One that an older version accepted has none on record.
+        let differ = matches!(selections, [Some(one), Some(other)] if one != other);
+        what(self) == what(other) && !differ
+    }
 }
 
 /// What a run waits for before it starts, and how long it may take.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Limits {
     /// Higher goes first; among equals the older one does.
@@ -73,12 +93,16 @@ pub struct Limits {
     /// Locks by name that it holds while it runs, beside those of the files that it writes.
     pub locks: Vec<String>,
     /// How long after it was asked for it is late where it has not ended; then that is told.
+    #[schema(value_type = Option<String>, example = "PT1M30S")]
     pub late_after: Option<SignedDuration>,
     /// How long it may run; then it is stopped and has failed.
+    #[schema(value_type = Option<String>, example = "PT1M30S")]
     pub max_runtime: Option<SignedDuration>,
     /// How long it may wait; then it is refused.
+    #[schema(value_type = Option<String>, example = "PT1M30S")]
     pub queue_timeout: Option<SignedDuration>,
     /// How long dbt may say nothing; then it is stopped and has failed.
+    #[schema(value_type = Option<String>, example = "PT1M30S")]
     pub silence_timeout: Option<SignedDuration>,
     /// How many runs of its job may start within a span of time; more wait.
     pub start_rate: Option<StartRate>,
@@ -87,16 +111,17 @@ pub struct Limits {
 }
 
 /// So many starts within a span of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct StartRate {
     /// How many.
     pub runs: u32,
     /// The span.
+    #[schema(value_type = String, example = "PT1M30S")]
     pub per: SignedDuration,
 }
 
 /// The host has asked a run to stop.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Stop {
     /// What the run ends as.
     pub state: RunState,
@@ -105,7 +130,7 @@ pub struct Stop {
 }
 
 /// The state of a run, of a step and of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RunState {
     /// Accepted, waiting for its turn.
@@ -165,7 +190,7 @@ impl std::fmt::Display for RunState {
 }
 
 /// A run: the fold of its events.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Run {
     /// Its number.
     pub id: RunId,
@@ -198,7 +223,7 @@ pub struct Run {
 }
 
 /// A step of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
     /// dbt's arguments.
     pub args: Vec<String>,
@@ -209,7 +234,7 @@ pub struct Step {
 }
 
 /// One dbt process.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Attempt {
     /// Run, step and number.
     pub id: AttemptId,
@@ -261,7 +286,7 @@ pub struct Attempt {
 }
 
 /// What was found at the gate before an attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AtTheGate {
     /// What became of the nodes.
     pub gate: Gate,
@@ -272,7 +297,7 @@ pub struct AtTheGate {
 }
 
 /// A node in an attempt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NodeRun {
     /// dbt's id of the node.
     pub unique_id: String,

@@ -27,3 +27,14 @@ pub fn json_of(value: toml::Value) -> Option<serde_json::Value> {
         ),
     })
 }
+
+/// A node's name without dbt's resource type, package and hash: for nodes that are no assets.
+pub fn short_name(unique_id: &str) -> String {
+    let mut parts = unique_id.splitn(3, '.');
+    let (kind, name) = (parts.next().unwrap_or_default(), parts.nth(1).unwrap_or(unique_id));
+    // A generic test's id ends in a hash of ten hexadecimal digits.
+    let bare = name.rsplit_once('.').filter(|(_, hash)| {
+        kind == "test" && hash.len() == 10 && hash.chars().all(|c| c.is_ascii_hexdigit())
+    });
+    bare.map_or(name, |(bare, _)| bare).to_owned()
+}

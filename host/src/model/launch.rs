@@ -1,0 +1,113 @@
+//! What someone asks to be run: a job with parameters, or a selection of nodes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::RunId;
+
+/// What a launch changes about the steps that it is made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Parameters {
+    /// Whether incremental models and seeds are built from scratch; none leaves it to the steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_refresh: Option<bool>,
+    /// Variables, before those of the job and of the project.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub vars: BTreeMap<String, serde_json::Value>,
+    /// The target in place of the job's and of the steps'.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// How many threads dbt runs with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub threads: Option<u32>,
+    /// What the steps of a job select in place of what they say: dbt's selection syntax, or `key:ASSET/KEY`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub select: Vec<String>,
+    /// What they leave out in place of what they say, in the same syntax.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+}
+
+impl Parameters {
+    /// Whether they change nothing.
+    pub fn are_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a selection is done with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeCommand {
+    /// Build them and test them.
+    #[default]
+    Build,
+    /// Run the models.
+    Run,
+    /// Make the tests.
+    Test,
+    /// Load the seeds.
+    Seed,
+    /// Take the snapshots.
+    Snapshot,
+}
+
+impl NodeCommand {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Build, Self::Run, Self::Test, Self::Seed, Self::Snapshot];
+
+    /// dbt's subcommand.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Run => "run",
+            Self::Test => "test",
+            Self::Seed => "seed",
+            Self::Snapshot => "snapshot",
+        }
+    }
+}
+
+/// How much of the lineage around assets is meant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// The assets themselves.
+    #[default]
+    This,
+    /// With everything that they are made from.
+    Upstream,
+    /// With everything that is made from them.
+    Downstream,
+    /// With both.
+    Both,
+}
+
+/// Which nodes are meant: the union of everything that it says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct Selection {
+    /// What is done with them.
+    pub command: NodeCommand,
+    /// In dbt's selection syntax, or `key:ASSET/KEY` with `+` before or behind.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub select: Vec<String>,
+    /// What is left out, in the same syntax.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    /// Assets by their unique ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub assets: Vec<String>,
+    /// How much of the lineage around these assets.
+    pub scope: Scope,
+    /// The nodes of the project that failed or were skipped when they were dealt with last.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
+    /// What is not done of a run: what failed in it, was skipped or was never come to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_of: Option<RunId>,
+}
