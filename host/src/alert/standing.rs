@@ -145,7 +145,7 @@ pub fn apply(standing: &mut Standing, event: &AlertEvent) {
             changes.iter().for_each(|change| standing.learn(change, at));
         }
         AlertEventKind::AlertSnoozed { until, by } => {
-            standing.snoozed = until.map(|until| (until, by.clone()));
+            standing.snoozed = until.map(|until| (until, by.user.clone()));
         }
         AlertEventKind::StandingKept { standing: kept } => {
             *standing = serde_json::from_value(kept.clone()).unwrap_or_default();

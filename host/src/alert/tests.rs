@@ -71,6 +71,8 @@ fn run(id: u64, job: &str, state: RunState, nodes: &[(&str, NodeState)]) -> Run 
             resumes: None,
             retry: None,
             gate: Default::default(),
+            parameters: Default::default(),
+            selection: None,
         },
         state,
         reason: None,
@@ -222,7 +224,7 @@ impl Alert {
     }
 
     fn snooze(&mut self, until: Option<i64>) {
-        let kind = AlertEventKind::AlertSnoozed { until: until.map(at), by: "ana".to_owned() };
+        let kind = AlertEventKind::AlertSnoozed { until: until.map(at), by: "ana".into() };
         apply(&mut self.standing, &AlertEvent { alert: "ops".to_owned(), at: at(self.now), kind });
     }
 }

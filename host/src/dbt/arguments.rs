@@ -73,10 +73,10 @@ const NARROWING: [&str; 12] = [
 ];
 
 /// How long a command line may become, in bytes. Linux takes some more, and the environment counts as well.
-const MAX_LINE: usize = 1_000_000;
+pub(super) const MAX_LINE: usize = 1_000_000;
 
 /// How long one argument may become, in bytes: Linux takes 128 KiB.
-const MAX_ARGUMENT: usize = 120_000;
+pub(super) const MAX_ARGUMENT: usize = 120_000;
 
 /// Refuses what cannot be a step. The arguments are dbt's, from the subcommand on.
 pub fn check_arguments(args: &[String]) -> Result<(), Refusal> {

@@ -21,7 +21,7 @@ use std::path::Path;
 
 use serde_json::value::RawValue;
 
-pub use details::{Column, NodeDetails, node_details};
+pub use details::{Column, NodeDetails, never_refreshed, node_details};
 pub use error::ManifestError;
 pub use shape::Remark;
 

@@ -9,6 +9,7 @@ mod invocation;
 mod log_line;
 mod manifest;
 mod options;
+mod parameters;
 mod profile;
 mod results;
 mod selector;
@@ -21,7 +22,10 @@ pub use environment::{is_secret_name, passes, refuse_variable};
 pub use events::{Observation, Observer, observe};
 pub use invocation::{Invocation, Options, ProgramError, find_program, invocation};
 pub use log_line::{Level, LogLine, plain};
-pub use manifest::{Column, Manifest, ManifestError, ManifestText, NodeDetails, Remark, node_details};
-pub use profile::{ProfileError, duckdb_files, profile_sources, threads};
-pub use results::{ArtifactError, read_run_results, read_sources};
+pub use manifest::{
+    Column, Manifest, ManifestError, ManifestText, NodeDetails, Remark, never_refreshed, node_details,
+};
+pub use parameters::{check_selector, is_full_refresh, parameters_of, selection_of, with_parameters};
+pub use profile::{ProfileError, duckdb_files, profile_sources, targets, threads};
+pub use results::{ArtifactError, compiled_code, read_run_results, read_sources};
 pub use selector::exact_selectors;

@@ -170,6 +170,18 @@ pub fn threads(invocation: &Invocation) -> Option<u32> {
     }
 }
 
+/// The targets that the profile of a call has, and the one that the call takes; none where the profile does not tell.
+pub fn targets(invocation: &Invocation) -> Option<(Vec<String>, String)> {
+    let call = Call::of(invocation).ok()?;
+    let (file, name, profile) = call.profile().ok()?;
+    let Some(Yaml::Map(outputs)) = profile.get("outputs") else { return None };
+    let names = outputs.iter().filter_map(|(name, _)| match name {
+        Yaml::Text(name) => Some(name.clone()),
+        _ => None,
+    });
+    Some((names.collect(), call.target(&file, &name, &profile).ok()?))
+}
+
 /// The files that [`duckdb_files`] reads, or would read if they were there: an answer holds as long as none of them
 /// changes, comes or goes.
 pub fn profile_sources(invocation: &Invocation) -> Vec<PathBuf> {
@@ -298,16 +310,21 @@ impl<'i> Call<'i> {
         Ok((source, name, profile))
     }
 
+    /// The name of the target.
+    fn target(&self, file: &Source, name: &str, profile: &Yaml) -> Result<String, ProfileError> {
+        match self.option(self.invocation, &["--target", "-t"], "DBT_TARGET")? {
+            Some(target) => Ok(target),
+            None => match profile.get("target") {
+                Some(value) => self.rendered_name(file, format!("{name}.target"), value),
+                None => Ok("default".to_owned()),
+            },
+        }
+    }
+
     /// The file with the profile, the key of the target's output, and the output.
     fn output(&self) -> Result<(Source, String, Yaml), ProfileError> {
         let (file, name, profile) = self.profile()?;
-        let target = match self.option(self.invocation, &["--target", "-t"], "DBT_TARGET")? {
-            Some(target) => target,
-            None => match profile.get("target") {
-                Some(value) => self.rendered_name(&file, format!("{name}.target"), value)?,
-                None => "default".to_owned(),
-            },
-        };
+        let target = self.target(&file, &name, &profile)?;
         let output = profile
             .get("outputs")
             .and_then(|outputs| outputs.get(&target))

@@ -75,6 +75,12 @@ impl RunRow {
     }
 }
 
+/// The code of a node as dbt ran it, as `run_results.json` has it; none where it has none, or cannot be read.
+pub fn compiled_code(file: &Path, unique_id: &str) -> Option<String> {
+    let results: Results<RunRow> = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+    results.results.into_iter().find(|row| row.unique_id == unique_id)?.compiled_code
+}
+
 /// Queries are cut after so many bytes: they are there to be read.
 const LONGEST_QUERY: usize = 10_000;
 

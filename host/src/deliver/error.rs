@@ -65,6 +65,13 @@ impl DeliveryError {
 }
 
 impl Delivered {
+    /// What the other side said, its status first and only once; empty where it said nothing.
+    pub fn in_words(&self) -> String {
+        let status = self.status.map(|status| format!("{status} ")).unwrap_or_default();
+        let said = self.said.strip_prefix(&status).unwrap_or(&self.said);
+        format!("{status}{said}").trim().to_owned()
+    }
+
     pub(super) fn scrubbed(self, secrets: &Secrets) -> Self {
         Self { said: shown(&self.said, secrets), ..self }
     }

@@ -23,7 +23,8 @@ use jiff::Timestamp;
 
 pub use backoff::{LONGEST, MOST_TRIES, next_try};
 pub use error::{Again, Delivered, DeliveryError};
-pub use secrets::unusable;
+pub use secrets::{Missing, read as secret, unusable};
+pub use signature::{Signed, verify, verify_github};
 
 use crate::{
     config::{Destination, Place},

@@ -52,7 +52,8 @@ pub fn unusable(destination: &Destination) -> Vec<(String, String)> {
     destination.secrets().into_iter().filter_map(problem).collect()
 }
 
-fn read(secret: &Secret) -> Result<String, Missing> {
+/// Reads a secret as it is at the moment.
+pub fn read(secret: &Secret) -> Result<String, Missing> {
     match secret {
         Secret::Text(text) => Ok(text.expose().to_owned()),
         Secret::Env(name) => match env::var(name) {

@@ -71,6 +71,7 @@ struct Loaded {
     plugin: AnyPlugin,
     record: PluginRecord,
     settings: toml::Table,
+    limits: Limits,
 }
 
 /// A plugin of the folder.
@@ -188,6 +189,11 @@ impl Catalogue {
     /// other plugin.
     pub fn settings(&self, reference: &str) -> toml::Table {
         self.loaded(reference).map(|loaded| loaded.settings.clone()).unwrap_or_default()
+    }
+
+    /// What calls of a plugin may use, its own settings included.
+    pub fn limits(&self, reference: &str) -> Result<Limits, LoadError> {
+        Ok(self.loaded(reference)?.limits.clone())
     }
 
     /// The names of the folder's notifiers that work, as far as someone has looked.
@@ -406,7 +412,7 @@ impl Catalogue {
                 .map_err(|error| refused(format!("asked about `config`, the plugin {error}")))?;
             verdict.map_err(|reason| LoadFault::Config { file: file.clone(), reason })?;
         }
-        Ok(Loaded { plugin, record, settings: settings.rest })
+        Ok(Loaded { plugin, record, settings: settings.rest, limits: sandbox.limits().clone() })
     }
 }
 

@@ -36,7 +36,7 @@ pub enum PluginKind {
 }
 
 /// What a plugin says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Description {
     /// Its name.
     pub name: String,

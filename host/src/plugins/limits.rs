@@ -18,6 +18,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use wasmtime::ResourceLimiter;
 
 const MIB: usize = 1 << 20;
@@ -74,10 +75,11 @@ impl Default for Limits {
 }
 
 /// What one call may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CallLimits {
-    /// How long it may take.
+    /// How long it may take, in milliseconds.
     #[serde(rename = "milliseconds", serialize_with = "as_milliseconds")]
+    #[schema(value_type = u64)]
     pub time: Duration,
     /// Linear memory, in bytes.
     pub memory: usize,

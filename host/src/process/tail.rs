@@ -36,7 +36,8 @@ impl LogFile {
         Ok(None)
     }
 
-    fn skip(&mut self, bytes: u64) -> io::Result<()> {
+    /// Goes on so many bytes behind its beginning; to be called before anything is read.
+    pub fn skip(&mut self, bytes: u64) -> io::Result<()> {
         match self {
             Self::Plain(file) => file.seek(SeekFrom::Start(bytes)).map(drop),
             Self::Compressed(file) => io::copy(&mut file.take(bytes), &mut io::sink()).map(drop),

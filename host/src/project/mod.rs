@@ -7,6 +7,7 @@ mod files;
 mod load;
 mod open;
 mod prepare;
+mod variants;
 
 pub use files::{is_foreign_folder, is_source, profiles_file, wanted_environment};
 pub use load::{DuplicateKey, LoadError, Loaded, Translate, load};

@@ -11,7 +11,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{files, fingerprint, profiles_file, wanted_environment};
+use super::{
+    files::{files, fingerprint, profiles_file, wanted_environment},
+    variants,
+};
 use crate::{
     config,
     dbt::{self, Level, LogLine, Observation, Observer, ProgramError},
@@ -166,6 +169,7 @@ pub fn prepare(options: &dbt::Options, folder: &Folder, call: &Call<'_>) -> Resu
     };
     process::make_private(&folder.0).map_err(io(&folder.0))?;
     let known = read_record(folder);
+    variants::use_now(&folder.0, known.is_none());
     if let Some(record) = &known
         && folder.manifest().is_file()
         && record.fingerprint == project_fingerprint(options, &program, &record.wanted)

@@ -2,13 +2,14 @@
 //!
 //! Owns how these are taken from the manifest's text when someone asks. Never keeps them.
 
-use std::{borrow::Cow, fmt, path::Path};
+use std::{borrow::Cow, collections::BTreeSet, fmt, path::Path};
 
 use serde::{
     Serialize,
     de::{Deserializer, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::{
     ManifestError, digest,
@@ -19,7 +20,7 @@ use super::{
 use crate::model::{Asset, NodeFacts, ResourceType};
 
 /// The parts of a node that are read on demand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct NodeDetails {
     /// The node's description; none where it has none.
     pub description: Option<String>,
@@ -32,7 +33,7 @@ pub struct NodeDetails {
 }
 
 /// A documented column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Column {
     /// The column's name.
     pub name: String,
@@ -57,6 +58,23 @@ pub fn node_details(manifest_path: &Path, unique_id: &str) -> Result<Option<Node
         }
     }
     Ok(None)
+}
+
+/// The unique ids of the nodes whose configuration keeps them from being built from scratch, whatever dbt is told.
+///
+/// # Errors
+///
+/// Where the manifest cannot be read.
+pub fn never_refreshed(manifest_path: &Path) -> Result<BTreeSet<String>, ManifestError> {
+    let text = read_text(manifest_path)?;
+    let document = Document::parse(manifest_path, &text)?;
+    let nodes = document.section("nodes")?;
+    let kept = nodes.iter().filter(|(_, entry)| {
+        let [config] = pick(Some(*entry), ["config"]);
+        let [full_refresh] = pick(config, ["full_refresh"]);
+        full_refresh.is_some_and(|value| value.get() == "false")
+    });
+    Ok(kept.map(|(key, _)| key.0.clone().into_owned()).collect())
 }
 
 fn details(entry: &RawValue) -> NodeDetails {

@@ -63,6 +63,8 @@ fn run(attempts: Vec<Attempt>) -> Run {
         limits: Default::default(),
         resumes: None,
         gate: Default::default(),
+        parameters: Default::default(),
+        selection: None,
         retry: None,
     };
     let args = vec!["build".to_owned()];
