@@ -70,7 +70,7 @@ pub fn apply(run: &mut Run, event: &Event) -> Touched {
             run.plugins.clone_from(plugins);
             run.locks.clone_from(locks);
         }
-        EventKind::CancelRequested { by } => drop(run.cancelled_by.get_or_insert_with(|| by.clone())),
+        EventKind::CancelRequested { by } => drop(run.cancelled_by.get_or_insert_with(|| by.user.clone())),
         EventKind::StopRequested { stop } if stop.state.is_finished() => {
             run.stop.get_or_insert_with(|| stop.clone());
         }

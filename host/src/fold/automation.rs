@@ -38,7 +38,7 @@ pub fn automate(automation: &mut Automation, event: &JobEvent) {
             }
         }
         JobEventKind::JobPaused { by } => {
-            automation.paused.get_or_insert_with(|| (by.clone(), event.at));
+            automation.paused.get_or_insert_with(|| (by.user.clone(), event.at));
         }
         JobEventKind::JobResumed { .. } => automation.paused = None,
     }

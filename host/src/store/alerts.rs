@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     Reader, Retention, Store, StoreError,
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// A notification in the log.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct NotificationRow {
     /// Its id.
     pub id: u64,
@@ -40,7 +41,7 @@ pub struct NotificationRow {
 }
 
 /// What there is to say about a notification in the log.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NotificationBody {
     /// Its title; of one that was suppressed, of what it would have been.
     pub title: String,
@@ -56,7 +57,7 @@ pub struct NotificationBody {
 }
 
 /// A delivery in the log.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct DeliveryRow {
     /// Its idempotency key.
     pub key: String,
@@ -106,7 +107,7 @@ pub struct PendingDelivery {
 }
 
 /// The part of a delivery that has no column.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 struct Body {
     request: Option<DeliveryRequest>,
     #[serde(default)]
@@ -419,6 +420,56 @@ impl Store {
     }
 }
 
+/// A notification as it stands in its row, and its body beside it.
+pub(super) fn notification_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<(NotificationRow, String)> {
+    let row_of = NotificationRow {
+        id: row.get::<_, i64>(0)?.unsigned_abs(),
+        alert: row.get(1)?,
+        kind: row.get(2)?,
+        at: timestamp(row.get(3)?),
+        run: row.get::<_, Option<i64>>(4)?.map(|id| RunId(id.unsigned_abs())),
+        state: row.get(5)?,
+        body: NotificationBody::default(),
+    };
+    Ok((row_of, row.get(6)?))
+}
+
+/// A delivery as it stands in its row.
+pub(super) struct KeptDelivery {
+    row: DeliveryRow,
+    notification: String,
+    body: String,
+}
+
+pub(super) fn delivery_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<KeptDelivery> {
+    let row_of = DeliveryRow {
+        key: row.get(0)?,
+        notification: row.get::<_, i64>(1)?.unsigned_abs(),
+        alert: row.get(2)?,
+        kind: row.get(3)?,
+        title: String::new(),
+        run: row.get::<_, Option<i64>>(5)?.map(|id| RunId(id.unsigned_abs())),
+        at: timestamp(row.get(6)?),
+        destination: row.get(7)?,
+        state: row.get(8)?,
+        tries: row.get(9)?,
+        next_at: row.get::<_, Option<i64>>(10)?.map(timestamp),
+        tried_at: None,
+        answer: None,
+        error: None,
+        fault: None,
+    };
+    Ok(KeptDelivery { row: row_of, notification: row.get(4)?, body: row.get(11)? })
+}
+
+impl KeptDelivery {
+    pub(super) fn read(self, path: &Path) -> Result<DeliveryRow, StoreError> {
+        let NotificationBody { title, fault, .. } = from_json(path, "notification", &self.notification)?;
+        let Body { tried_at, answer, error, .. } = from_json(path, "delivery", &self.body)?;
+        Ok(DeliveryRow { title, tried_at, answer, error, fault, ..self.row })
+    }
+}
+
 type Outbox = Vec<(i64, String, String, Vec<(String, String, u32, Option<i64>, String)>)>;
 
 fn outbox_of(conn: &Connection, name: &str) -> rusqlite::Result<Outbox> {
@@ -491,24 +542,8 @@ impl Reader {
 
     /// What was to be told of a run, oldest first, what was suppressed included.
     pub fn notifications_of(&self, run: RunId) -> Result<Vec<NotificationRow>, StoreError> {
-        let Some((conn, path)) = self.connection() else { return Ok(Vec::new()) };
-        let rows = || {
-            conn.prepare_cached(NOTIFICATIONS_OF_RUN)?
-                .query_map([signed(run.0)], |row| {
-                    let row_of = NotificationRow {
-                        id: row.get::<_, i64>(0)?.unsigned_abs(),
-                        alert: row.get(1)?,
-                        kind: row.get(2)?,
-                        at: timestamp(row.get(3)?),
-                        run: row.get::<_, Option<i64>>(4)?.map(|id| RunId(id.unsigned_abs())),
-                        state: row.get(5)?,
-                        body: NotificationBody::default(),
-                    };
-                    Ok((row_of, row.get::<_, String>(6)?))
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
-        };
-        let rows = rows().map_err(|e| explain(path, e))?;
+        let rows = self.query(NOTIFICATIONS_OF_RUN, [signed(run.0)], notification_of)?;
+        let path = self.path();
         rows.into_iter()
             .map(|(row, body)| Ok(NotificationRow { body: from_json(path, "notification", &body)?, ..row }))
             .collect()
@@ -525,39 +560,8 @@ impl Reader {
     }
 
     fn deliveries_by(&self, sql: &str, of: i64) -> Result<Vec<DeliveryRow>, StoreError> {
-        let Some((conn, path)) = self.connection() else { return Ok(Vec::new()) };
-        let rows = || {
-            conn.prepare_cached(sql)?
-                .query_map([of], |row| {
-                    let row_of = DeliveryRow {
-                        key: row.get(0)?,
-                        notification: row.get::<_, i64>(1)?.unsigned_abs(),
-                        alert: row.get(2)?,
-                        kind: row.get(3)?,
-                        title: String::new(),
-                        run: row.get::<_, Option<i64>>(5)?.map(|id| RunId(id.unsigned_abs())),
-                        at: timestamp(row.get(6)?),
-                        destination: row.get(7)?,
-                        state: row.get(8)?,
-                        tries: row.get(9)?,
-                        next_at: row.get::<_, Option<i64>>(10)?.map(timestamp),
-                        tried_at: None,
-                        answer: None,
-                        error: None,
-                        fault: None,
-                    };
-                    Ok((row_of, row.get::<_, String>(4)?, row.get::<_, String>(11)?))
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
-        };
-        let rows = rows().map_err(|e| explain(path, e))?;
-        rows.into_iter()
-            .map(|(row, notification, body)| {
-                let NotificationBody { title, fault, .. } = from_json(path, "notification", &notification)?;
-                let Body { tried_at, answer, error, .. } = from_json(path, "delivery", &body)?;
-                Ok(DeliveryRow { title, tried_at, answer, error, fault, ..row })
-            })
-            .collect()
+        let rows = self.query(sql, [of], delivery_of)?;
+        rows.into_iter().map(|row| row.read(self.path())).collect()
     }
 
     /// The alerts whose notifier could not write the last notification that it was given: which, when, and why.

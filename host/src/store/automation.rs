@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     Reader, Store, StoreError,
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// A decision of a trigger, as it was recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TickRow {
     /// The number of its event.
     pub id: u64,
@@ -73,6 +74,25 @@ pub(super) fn save_automation(conn: &Connection, automation: &Automation) -> rus
     )?
     .execute(params![automation.job, to_json(automation)?])?;
     Ok(())
+}
+
+/// A decision as it stands in its row, and the trigger's text beside it.
+pub(super) fn tick_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, TickRow)> {
+    Ok((
+        row.get::<_, String>(2)?,
+        TickRow {
+            id: row.get::<_, i64>(0)?.unsigned_abs(),
+            job: row.get(1)?,
+            trigger: Trigger::Schedule,
+            at: timestamp(row.get(3)?),
+            tick: Tick {
+                due: timestamp(row.get(4)?),
+                count: row.get::<_, i64>(5)?.unsigned_abs(),
+                run: row.get::<_, Option<i64>>(6)?.map(|id| RunId(id.unsigned_abs())),
+                reason: row.get(7)?,
+            },
+        },
+    ))
 }
 
 pub(super) fn save_tick(
@@ -190,29 +210,12 @@ impl Reader {
     /// Decisions of triggers, of one job or of all, newest first.
     pub fn ticks(&self, job: Option<&str>, limit: u32) -> Result<Vec<TickRow>, StoreError> {
         let Some((conn, path)) = self.connection() else { return Ok(Vec::new()) };
-        let read = |row: &rusqlite::Row<'_>| {
-            Ok((
-                row.get::<_, String>(2)?,
-                TickRow {
-                    id: row.get::<_, i64>(0)?.unsigned_abs(),
-                    job: row.get(1)?,
-                    trigger: Trigger::Schedule,
-                    at: timestamp(row.get(3)?),
-                    tick: Tick {
-                        due: timestamp(row.get(4)?),
-                        count: row.get::<_, i64>(5)?.unsigned_abs(),
-                        run: row.get::<_, Option<i64>>(6)?.map(|id| RunId(id.unsigned_abs())),
-                        reason: row.get(7)?,
-                    },
-                },
-            ))
-        };
         let rows = || match job {
             Some(job) => conn
                 .prepare_cached(TICKS_OF_JOB)?
-                .query_map(params![limit, job], read)?
+                .query_map(params![limit, job], tick_of)?
                 .collect::<rusqlite::Result<Vec<_>>>(),
-            None => conn.prepare_cached(TICKS)?.query_map([limit], read)?.collect(),
+            None => conn.prepare_cached(TICKS)?.query_map([limit], tick_of)?.collect(),
         };
         let rows = rows().map_err(|e| explain(path, e))?;
         rows.into_iter()

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, path::Path};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     Reader, Store, StoreError,
-    read::{LAST_BUILT, LAST_CHECKS},
     rows::{from_json, timestamp, to_json},
     schema::explain,
 };
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A look of `dbt source freshness` at a source.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct SourceLook {
     /// When.
     pub at: Timestamp,
@@ -109,36 +109,5 @@ impl Store {
     pub fn asset_freshness(&self, project: &str) -> Result<BTreeMap<String, AssetFreshness>, StoreError> {
         let (conn, path) = self.connection();
         load(conn, path, project)
-    }
-
-    /// The checks of a project that failed when they were made last: dbt's id of the test, the run, and when.
-    pub fn failed_checks(&self, project: &str) -> Result<Vec<(String, RunId, Timestamp)>, StoreError> {
-        let (conn, path) = self.connection();
-        let rows = || {
-            let read = |row: &rusqlite::Row<'_>| {
-                let state = NodeState::from(row.get::<_, String>(3)?.as_str());
-                let run = RunId(row.get::<_, i64>(1)?.unsigned_abs());
-                Ok(state.is_failure().then_some((row.get::<_, String>(0)?, run, timestamp(row.get(2)?))))
-            };
-            let mut statement = conn.prepare_cached(LAST_CHECKS)?;
-            statement
-                .query_map([project], read)?
-                .filter_map(Result::transpose)
-                .collect::<rusqlite::Result<_>>()
-        };
-        rows().map_err(|e| explain(path, e))
-    }
-
-    /// When an asset was materialized last.
-    pub fn last_built(&self, project: &str, unique_id: &str) -> Result<Option<Timestamp>, StoreError> {
-        let (conn, path) = self.connection();
-        let query = || {
-            let mut statement = conn.prepare_cached(LAST_BUILT)?;
-            let at = statement
-                .query_row(params![project, unique_id], |row| row.get::<_, Option<i64>>(0))
-                .optional()?;
-            Ok(at.flatten().map(timestamp))
-        };
-        query().map_err(|e| explain(path, e))
     }
 }

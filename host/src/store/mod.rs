@@ -6,23 +6,32 @@
 //! only room that speaks SQL, and it never decides what happens.
 
 mod alerts;
+mod audit;
 mod automation;
 mod error;
 mod freshness;
+mod gate;
+mod pages;
 mod plugins;
 mod read;
 mod retention;
 mod rows;
+mod runs;
 mod schema;
+mod states;
 mod write;
 
 pub use alerts::{DeliveryRow, NotificationBody, NotificationRow, PendingDelivery};
+pub use audit::{AuditFilter, AuditRow, KnownToken};
 pub use automation::{RunEnd, TickRow};
 pub use error::StoreError;
 pub use freshness::SourceLook;
-pub use plugins::CALLS_KEPT;
+pub use pages::{NodePart, Part, Place};
+pub use plugins::{CALLS_KEPT, CallRow};
 pub use read::{AssetStatus, CheckResult, Materialization, Reader, RunFilter, RunSummary};
 pub use retention::Retention;
+pub use runs::{Happened, NodeCounts, NodeOf, NodeText, RunChange, RunSearch, RunStory, RunsFound};
+pub use states::{NodeStanding, RunSpan};
 pub use write::{Entry, Store, Stored};
 
 /// The database's file in the state directory.

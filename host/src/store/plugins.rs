@@ -33,6 +33,84 @@ pub(super) const CALLS: &str =
     "SELECT at, kind, name, version, digest, subject, input, answer, micros, peak_memory, verdict
      FROM plugin_call WHERE name = ?1 ORDER BY id DESC LIMIT ?2";
 
+/// A call of a plugin in a list: what it was told is left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallRow {
+    /// Its number.
+    pub id: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The plugin that was called.
+    pub plugin: PluginRecord,
+    /// What it was about, such as `run 12.1.2` or `notification 481`.
+    pub subject: String,
+    /// What it answered; none where it faulted.
+    pub answer: Option<Value>,
+    /// What it cost.
+    pub cost: CallCost,
+    /// `ok`, or how it faulted.
+    pub verdict: String,
+}
+
+/// A call as it stands in its row.
+pub(super) struct KeptCall {
+    call: PluginCall,
+    input: Vec<u8>,
+    answer: Option<String>,
+}
+
+pub(super) fn call_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<KeptCall> {
+    let call = PluginCall {
+        at: timestamp(row.get(0)?),
+        plugin: record_of(row)?,
+        subject: row.get(5)?,
+        input: Value::Null,
+        answer: None,
+        cost: cost_of(row, 8)?,
+        verdict: row.get(10)?,
+    };
+    Ok(KeptCall { call, input: row.get(6)?, answer: row.get(7)? })
+}
+
+/// A call without what it was told, and the text of its answer beside it.
+pub(super) fn call_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(CallRow, Option<String>)> {
+    let call = CallRow {
+        id: row.get::<_, i64>(10)?.unsigned_abs(),
+        at: timestamp(row.get(0)?),
+        plugin: record_of(row)?,
+        subject: row.get(5)?,
+        answer: None,
+        cost: cost_of(row, 7)?,
+        verdict: row.get(9)?,
+    };
+    Ok((call, row.get(6)?))
+}
+
+fn record_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<PluginRecord> {
+    Ok(PluginRecord { kind: row.get(1)?, name: row.get(2)?, version: row.get(3)?, digest: row.get(4)? })
+}
+
+fn cost_of(row: &rusqlite::Row<'_>, from: usize) -> rusqlite::Result<CallCost> {
+    Ok(CallCost {
+        micros: row.get::<_, i64>(from)?.unsigned_abs(),
+        peak_memory: row.get::<_, i64>(from + 1)?.unsigned_abs(),
+    })
+}
+
+impl KeptCall {
+    pub(super) fn read(self, path: &Path) -> Result<PluginCall, StoreError> {
+        let unreadable = |reason: std::io::Error| StoreError::Row {
+            path: path.to_owned(),
+            table: "plugin_call",
+            reason: reason.to_string(),
+        };
+        let input = zstd::decode_all(self.input.as_slice()).map_err(unreadable)?;
+        let input = from_json(path, "plugin_call", &String::from_utf8_lossy(&input))?;
+        let answer = self.answer.map(|answer| from_json(path, "plugin_call", &answer)).transpose()?;
+        Ok(PluginCall { input, answer, ..self.call })
+    }
+}
+
 /// Keeps what an event makes of its plugin.
 pub(super) fn save_plugin(conn: &Connection, event: &PluginEvent) -> rusqlite::Result<()> {
     match fold::plug(event) {
@@ -177,38 +255,8 @@ impl Reader {
     pub fn plugin_calls(&self, name: &str, limit: u32) -> Result<Vec<PluginCall>, StoreError> {
         let Some((conn, path)) = self.connection() else { return Ok(Vec::new()) };
         let mut statement = conn.prepare_cached(CALLS).map_err(|e| explain(path, e))?;
-        let rows = statement.query_map(params![name, limit], |row| {
-            let call = PluginCall {
-                at: timestamp(row.get(0)?),
-                plugin: PluginRecord {
-                    kind: row.get(1)?,
-                    name: row.get(2)?,
-                    version: row.get(3)?,
-                    digest: row.get(4)?,
-                },
-                subject: row.get(5)?,
-                input: Value::Null,
-                answer: None,
-                cost: CallCost {
-                    micros: row.get::<_, i64>(8)?.unsigned_abs(),
-                    peak_memory: row.get::<_, i64>(9)?.unsigned_abs(),
-                },
-                verdict: row.get(10)?,
-            };
-            Ok((call, row.get::<_, Vec<u8>>(6)?, row.get::<_, Option<String>>(7)?))
-        });
+        let rows = statement.query_map(params![name, limit], call_of);
         let rows = rows.and_then(|rows| rows.collect::<rusqlite::Result<Vec<_>>>());
-        let unreadable = |reason: std::io::Error| StoreError::Row {
-            path: path.to_owned(),
-            table: "plugin_call",
-            reason: reason.to_string(),
-        };
-        let read = |(call, input, answer): (PluginCall, Vec<u8>, Option<String>)| {
-            let input = zstd::decode_all(input.as_slice()).map_err(unreadable)?;
-            let input = from_json(path, "plugin_call", &String::from_utf8_lossy(&input))?;
-            let answer = answer.map(|answer| from_json(path, "plugin_call", &answer)).transpose()?;
-            Ok(PluginCall { input, answer, ..call })
-        };
-        rows.map_err(|e| explain(path, e))?.into_iter().map(read).collect()
+        rows.map_err(|e| explain(path, e))?.into_iter().map(|row| row.read(path)).collect()
     }
 }

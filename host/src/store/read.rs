@@ -8,6 +8,7 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     FILE_NAME, StoreError, Stored,
@@ -20,10 +21,12 @@ use super::{
     alerts::{
         DELIVERIES, DELIVERIES_OF_RUN, NOTIFICATIONS_OF_RUN, PENDING_DELIVERIES, PENDING_NOTIFICATIONS, USUAL,
     },
+    audit::{TRAIL, TRAIL_OF_ACTION, TRAIL_OF_BOTH, TRAIL_OF_USER},
     automation::{ENDS, TICKS, TICKS_OF_JOB},
     freshness::LOOKS,
     plugins::CALLS,
     retention::ENDED,
+    runs,
 };
 use crate::model::{NodeRun, NodeState, Run, RunId, RunState};
 
@@ -34,12 +37,12 @@ const RUNS_OF_JOB: &str = "SELECT id, body FROM run WHERE job = ?2 ORDER BY id D
 const RUNS_IN_STATE: &str = "SELECT id, body FROM run WHERE state = ?2 ORDER BY id DESC LIMIT ?1";
 const RUNS_OF_JOB_IN_STATE: &str =
     "SELECT id, body FROM run WHERE job = ?2 AND state = ?3 ORDER BY id DESC LIMIT ?1";
-const COUNTS: &str = "SELECT n.state, count(*) FROM
+pub(super) const COUNTS: &str = "SELECT n.state, count(*) FROM
        (SELECT step, max(attempt) AS attempt FROM node_run WHERE run_id = ?1 GROUP BY step) AS last
      CROSS JOIN node_run AS n ON n.run_id = ?1 AND n.step = last.step AND n.attempt = last.attempt
      GROUP BY n.state";
 // A later attempt may do a part only. What never began in it says nothing about what an earlier one has done.
-const COUNTS_OF_ATTEMPTS: &str = "SELECT state, count(*) FROM
+pub(super) const COUNTS_OF_ATTEMPTS: &str = "SELECT state, count(*) FROM
        (SELECT state, max(tells * 1000000000 + attempt) FROM node_run WHERE run_id = ?1 GROUP BY step, unique_id) AS last
      GROUP BY state";
 const MATERIALIZATIONS: &str = "SELECT at, run_id, state, execution_time, rows_affected, relation_name
@@ -88,7 +91,24 @@ const HOLES: &str = "WITH behind (id) AS (
 
 /// Each query, for the test that it uses an index.
 #[cfg(test)]
-pub(super) const QUERIES: [&str; 24] = [
+pub(super) const QUERIES: [&str; 41] = [
+    runs::IDS,
+    runs::IDS_OF_PROJECT,
+    runs::IDS_OF_JOB,
+    runs::IDS_IN_STATE,
+    runs::IDS_OF_NODE,
+    runs::RESUMED_BY,
+    runs::COUNTS_BY_ATTEMPT,
+    runs::NODES,
+    runs::NODES_OF_ATTEMPT,
+    runs::NODES_IN_STATE,
+    runs::NODE,
+    runs::EVENTS,
+    runs::HAPPENED,
+    TRAIL,
+    TRAIL_OF_USER,
+    TRAIL_OF_ACTION,
+    TRAIL_OF_BOTH,
     PENDING_NOTIFICATIONS,
     PENDING_DELIVERIES,
     NOTIFICATIONS_OF_RUN,
@@ -143,7 +163,7 @@ pub struct RunSummary {
 }
 
 /// An asset was built.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Materialization {
     /// When dbt had built it.
     pub at: Timestamp,
@@ -160,7 +180,7 @@ pub struct Materialization {
 }
 
 /// A check was made.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct CheckResult {
     /// When dbt had made it.
     pub at: Timestamp,
@@ -175,7 +195,7 @@ pub struct CheckResult {
 }
 
 /// Where an asset stands.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct AssetStatus {
     /// The run that had to do with it last.
     pub run: RunId,
@@ -203,7 +223,7 @@ impl Reader {
     pub fn runs(&self, filter: &RunFilter) -> Result<Vec<RunSummary>, StoreError> {
         let (job, state) = (&filter.job, filter.state.map(RunState::as_str));
         // One that names what it filters by can use its index.
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?));
+        let read = |row: &rusqlite::Row<'_>| row.get::<_, String>(1);
         let bodies = match (job, state) {
             (None, None) => self.query(RUNS, params![filter.limit], read),
             (Some(job), None) => self.query(RUNS_OF_JOB, params![filter.limit, job], read),
@@ -214,14 +234,10 @@ impl Reader {
         }?;
         bodies
             .into_iter()
-            .map(|(id, body)| {
+            .map(|body| {
                 let run: Run = from_json(&self.path, "run", &body)?;
-                let several = run.steps.iter().any(|step| step.attempts.len() > 1);
-                let counts = if several { COUNTS_OF_ATTEMPTS } else { COUNTS };
-                let counts = self.query(counts, params![id], |row| {
-                    Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
-                })?;
-                Ok(RunSummary { run, counts: counts.into_iter().collect() })
+                let counts = self.counts(&run)?;
+                Ok(RunSummary { run, counts })
             })
             .collect()
     }
@@ -276,15 +292,7 @@ impl Reader {
         unique_id: &str,
         limit: u32,
     ) -> Result<Vec<CheckResult>, StoreError> {
-        self.query(CHECK_RESULTS, params![project, unique_id, limit], |row| {
-            Ok(CheckResult {
-                at: timestamp(row.get(0)?),
-                run: RunId(row.get::<_, i64>(1)?.unsigned_abs()),
-                state: NodeState::from(row.get::<_, String>(2)?.as_str()),
-                failures: row.get::<_, Option<i64>>(3)?.map(i64::unsigned_abs),
-                message: row.get(4)?,
-            })
-        })
+        self.query(CHECK_RESULTS, params![project, unique_id, limit], check_result)
     }
 
     /// What became of each node of a project in the last run that had to do with it, by unique id.
@@ -310,7 +318,12 @@ impl Reader {
         Some((self.conn.as_ref()?, &self.path))
     }
 
-    fn query<T>(
+    /// The database's file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn query<T>(
         &self,
         sql: &str,
         params: impl rusqlite::Params,
@@ -323,7 +336,7 @@ impl Reader {
     }
 }
 
-fn materialization(row: &rusqlite::Row<'_>) -> rusqlite::Result<Materialization> {
+pub(super) fn materialization(row: &rusqlite::Row<'_>) -> rusqlite::Result<Materialization> {
     Ok(Materialization {
         at: timestamp(row.get(0)?),
         run: RunId(row.get::<_, i64>(1)?.unsigned_abs()),
@@ -331,5 +344,15 @@ fn materialization(row: &rusqlite::Row<'_>) -> rusqlite::Result<Materialization>
         execution_time: row.get(3)?,
         rows_affected: row.get::<_, Option<i64>>(4)?.map(i64::unsigned_abs),
         relation_name: row.get(5)?,
+    })
+}
+
+pub(super) fn check_result(row: &rusqlite::Row<'_>) -> rusqlite::Result<CheckResult> {
+    Ok(CheckResult {
+        at: timestamp(row.get(0)?),
+        run: RunId(row.get::<_, i64>(1)?.unsigned_abs()),
+        state: NodeState::from(row.get::<_, String>(2)?.as_str()),
+        failures: row.get::<_, Option<i64>>(3)?.map(i64::unsigned_abs),
+        message: row.get(4)?,
     })
 }

@@ -19,6 +19,8 @@ pub struct Retention {
     pub runs: u32,
     /// How many decisions of triggers are kept.
     pub ticks: u32,
+    /// Days for which it is known who did what.
+    pub audit: u32,
 }
 
 /// How many runs go at a time, so that nobody waits long for it: the rest goes next time.

@@ -23,6 +23,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/001_runs.sql"),
     include_str!("migrations/002_automation.sql"),
     include_str!("migrations/003_alerts.sql"),
+    include_str!("migrations/004_audit.sql"),
 ];
 
 /// Opens for writing, creating and migrating as needed.

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     StoreError,
     alerts::{self, load_standings, save_standing},
+    audit,
     automation::{load_automations, save_automation, save_tick},
     rows::{from_json, load_run, micros, save_node, save_run, signed, timestamp, to_json},
     schema::{MIGRATIONS, explain, open_writer},
@@ -20,8 +21,8 @@ use crate::{
     crash,
     fold::{self, Touched},
     model::{
-        AlertEvent, AssetEvent, AttemptId, Automation, Event, EventKind, JobEvent, JobEventKind, PluginCall,
-        PluginEvent, Run, RunId, RunRequest, RunState, kept,
+        AlertEvent, AssetEvent, AttemptId, Automation, Event, EventKind, HostEvent, JobEvent, JobEventKind,
+        PluginCall, PluginEvent, Run, RunId, RunRequest, RunState, kept,
     },
 };
 
@@ -59,7 +60,7 @@ const PAGES: i64 = 2_000;
 const MAX_RUN: u64 = 1 << 53;
 
 /// An event with its place in the order of all events.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Stored {
     /// Its number.
     pub id: u64,
@@ -81,6 +82,8 @@ pub enum Entry {
     Alert(AlertEvent),
     /// Something that happened to an asset by itself.
     Asset(AssetEvent),
+    /// Something that happened to the host itself, or that someone did to it.
+    Host(HostEvent),
     /// A plugin was called. It is kept beside what it led to, and is no event.
     Call(Box<PluginCall>),
 }
@@ -337,6 +340,14 @@ impl Store {
                     numbers.push(Some(last_event));
                     continue;
                 }
+                Entry::Host(event) => {
+                    let event = event.as_kept();
+                    last_event =
+                        insert_of_subject(&transaction, "host", event.at, &event.kind).map_err(sql)?;
+                    audit::save_token(&transaction, &event).map_err(sql)?;
+                    numbers.push(Some(last_event));
+                    continue;
+                }
             };
             if let Some(run) = fold::begin(&event) {
                 if !begun.insert(event.run) || self.running.contains_key(&event.run) {
@@ -367,6 +378,7 @@ impl Store {
             last_event = insert(&transaction, &event).map_err(sql)?;
             numbers.push(Some(last_event));
         }
+        audit::save_deeds(&transaction, entries, &numbers).map_err(sql)?;
         for (id, touched) in &changed {
             let Some(run) = self.running.get(id) else { continue };
             save(&transaction, run, touched, begun.contains(id)).map_err(sql)?;

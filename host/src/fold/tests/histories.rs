@@ -37,6 +37,8 @@ pub(crate) fn request(key: &str, steps: &[&str]) -> RunRequest {
         resumes: None,
         retry: None,
         gate: Default::default(),
+        parameters: Default::default(),
+        selection: None,
     }
 }
 
@@ -240,7 +242,7 @@ fn kinds() -> impl Strategy<Value = EventKind> {
         2 => attempts().prop_map(|attempt| EventKind::DbtFailed { attempt, message: "no".to_owned() }),
         3 => (attempts(), 0..999_u64, 0..9_u64)
             .prop_map(|(attempt, offset, raw_lines)| EventKind::LogRead { attempt, offset, raw_lines }),
-        2 => Just(EventKind::CancelRequested { by: "ada".to_owned() }),
+        2 => Just(EventKind::CancelRequested { by: "ada".into() }),
         2 => run_states().prop_map(|state| EventKind::StopRequested { stop: Stop { state, reason: "late".to_owned() } }),
         4 => (attempts(), exits()).prop_map(|(attempt, exit)| EventKind::AttemptExited { attempt, exit }),
         4 => (attempts(), any::<bool>(), vec(results(), 0..5)).prop_map(|(attempt, run, results)| {

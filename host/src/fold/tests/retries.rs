@@ -84,7 +84,7 @@ fn what_is_given_up_concludes_as_the_attempt_ended_and_is_decided_upon_once() {
 #[test]
 fn a_run_that_waits_and_is_stopped_ends_as_that_and_then() {
     let first = attempt(1, 1, 1);
-    let cancel = EventKind::CancelRequested { by: "ada".to_owned() };
+    let cancel = EventKind::CancelRequested { by: "ada".into() };
     let mut story = ends(first, RunState::Failed);
     let before = told([story.clone(), vec![cancel.clone()]].concat());
     assert_eq!(owed(&before), None, "nobody is asked for a run that is to end");

@@ -38,7 +38,7 @@ fn read(results: &[(&str, NodeState)]) -> EventKind {
 #[test]
 fn what_dbt_cancels_is_cancelled_and_what_had_ended_stays() {
     let id = attempt(1, 1, 1);
-    let cancel = EventKind::CancelRequested { by: "ada".to_owned() };
+    let cancel = EventKind::CancelRequested { by: "ada".into() };
     let run = told(vec![
         EventKind::PlanResolved { attempt: id, nodes: vec!["model.later".to_owned()] },
         node_finished(id, "model.good", NodeState::Success),

@@ -128,7 +128,7 @@ fn a_run_concludes_from_its_steps() {
             apply(&mut run, &event(EventKind::AttemptFinished { attempt: id, state: *state, reason }));
         }
         if cancelled {
-            apply(&mut run, &event(EventKind::CancelRequested { by: "ada".to_owned() }));
+            apply(&mut run, &event(EventKind::CancelRequested { by: "ada".into() }));
         }
         match conclude(&run) {
             Some((state, Some(reason))) => format!("{states:?}: {state}: {reason}"),
@@ -175,7 +175,7 @@ fn what_the_host_stops_ends_as_the_host_says() {
     let stop = Stop { state: RunState::Interrupted, reason: "the host stops".to_owned() };
     apply(&mut run, &event(EventKind::StopRequested { stop }));
     assert_eq!(conclude(&run), Some((RunState::Interrupted, Some("the host stops".to_owned()))));
-    apply(&mut run, &event(EventKind::CancelRequested { by: "ada".to_owned() }));
+    apply(&mut run, &event(EventKind::CancelRequested { by: "ada".into() }));
     assert_eq!(conclude(&run), Some((RunState::Cancelled, None)));
 }
 

@@ -135,7 +135,7 @@ fn what_is_forgotten_leaves_behind_what_the_alert_knew_by_it() {
         }
     }
     let before = store.standing("ops").cloned();
-    let limits = Retention { days: 1, runs: 1_000, ticks: 1_000 };
+    let limits = Retention { days: 1, runs: 1_000, ticks: 1_000, audit: 365 };
     let late = at(0) + SignedDuration::from_hours(48);
     assert_eq!(
         store.forget_notifications(limits, late).unwrap(),

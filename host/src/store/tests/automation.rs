@@ -36,7 +36,7 @@ fn decisions_and_the_runs_that_they_ask_for_are_one() {
     store.record(&[enabled("a", Trigger::Schedule), enabled("b", Trigger::After)]).unwrap();
     store.record(&[event(run, requested).into(), tick("a", 1, Some(run))]).unwrap();
     store
-        .record(&[tick("a", 2, None), of_job("b", 3, JobEventKind::JobPaused { by: "ada".to_owned() })])
+        .record(&[tick("a", 2, None), of_job("b", 3, JobEventKind::JobPaused { by: "ada".into() })])
         .unwrap();
     assert_eq!((store.last_event(), store.next_run()), (6, RunId(2)));
     drop(store);
@@ -79,7 +79,7 @@ fn old_decisions_go_and_the_last_of_each_trigger_stays() {
     store.record(&[enabled("a", Trigger::Schedule), enabled("b", Trigger::Schedule)]).unwrap();
     store.record(&(1..=50).map(|second| tick("a", second, None)).collect::<Vec<_>>()).unwrap();
     store.record(&[tick("b", 51, None)]).unwrap();
-    let limits = Retention { days: 10_000, runs: 10, ticks: 20 };
+    let limits = Retention { days: 10_000, runs: 10, ticks: 20, audit: 365 };
     assert_eq!(store.forget_ticks(limits, at(60)).unwrap(), 31);
     assert_eq!(store.forget_ticks(limits, at(60)).unwrap(), 0);
     let reader = Reader::open(dir.0.path()).unwrap();

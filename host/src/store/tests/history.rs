@@ -38,7 +38,7 @@ fn numbers_go_on_behind_what_is_used() {
     assert_eq!(next("c", u64::MAX), 44);
     assert_eq!(next("d", 1 << 60), 45);
     append(&mut store, RunId(45), vec![EventKind::RunRefused { reason: "no".to_owned() }]);
-    store.forget(Retention { days: 0, runs: 0, ticks: 1000 }, at(1_000_000)).unwrap();
+    store.forget(Retention { days: 0, runs: 0, ticks: 1000, audit: 365 }, at(1_000_000)).unwrap();
     assert_eq!(store.request(request("e", &["build"]), at(0)).unwrap().0, RunId(46));
 }
 
@@ -77,7 +77,7 @@ fn what_is_said_of_a_run_that_nobody_knows_is_not_kept() {
     let dir = Dir::new();
     let mut store = dir.store();
     let run = live(&mut store, "k");
-    let late = |run| event(run, EventKind::CancelRequested { by: "ada".to_owned() });
+    let late = |run| event(run, EventKind::CancelRequested { by: "ada".into() });
     assert_eq!(store.append(vec![late(RunId(7)), late(run), late(RunId(8))]).unwrap().len(), 1);
     assert_eq!(store.append(Vec::new()).unwrap(), []);
     drop(store);
@@ -133,7 +133,7 @@ fn forgetting_takes_the_oldest_and_leaves_history() {
     let mut store = dir.store();
     let (open, _) = store.request(request("open", &["build"]), at(0)).unwrap();
     let runs: Vec<_> = (0..250).map(|n| live(&mut store, &format!("k{n}"))).collect();
-    let limits = Retention { days: 10_000, runs: 20, ticks: 1000 };
+    let limits = Retention { days: 10_000, runs: 20, ticks: 1000, audit: 365 };
     assert_eq!(store.forget(limits, at(0)).unwrap(), runs[..100]);
     assert_eq!(store.forget(limits, at(0)).unwrap(), runs[100..200]);
     assert_eq!(store.forget(limits, at(0)).unwrap(), runs[200..230]);
@@ -145,12 +145,18 @@ fn forgetting_takes_the_oldest_and_leaves_history() {
     let mut store = dir.store();
     let runs = [&runs[1..], &[live(&mut store, "and one more")]].concat();
     assert_eq!(store.forget(limits, at(0)).unwrap(), runs[229..230]);
-    assert_eq!(store.forget(Retention { days: u32::MAX, runs: u32::MAX, ticks: 1000 }, at(0)).unwrap(), []);
+    assert_eq!(
+        store.forget(Retention { days: u32::MAX, runs: u32::MAX, ticks: 1000, audit: 365 }, at(0)).unwrap(),
+        []
+    );
     // Those that are left ended at the same moment: when their dbt did.
-    let a_day = Retention { days: 1, runs: 1_000, ticks: 1000 };
+    let a_day = Retention { days: 1, runs: 1_000, ticks: 1000, audit: 365 };
     assert_eq!(store.forget(a_day, at(99 + 86_399)).unwrap(), []);
     assert_eq!(store.forget(a_day, at(99 + 86_401)).unwrap(), runs[230..]);
-    assert_eq!(store.forget(Retention { days: 0, runs: 0, ticks: 1000 }, at(1_000_000)).unwrap(), []);
+    assert_eq!(
+        store.forget(Retention { days: 0, runs: 0, ticks: 1000, audit: 365 }, at(1_000_000)).unwrap(),
+        []
+    );
     assert_eq!(store.queued().unwrap(), [open]);
 
     let reader = Reader::open(dir.0.path()).unwrap();

@@ -1,12 +1,15 @@
 //! The store's contract, kept against crashes, full disks, damaged files and time.
 
 mod alerts;
+mod audit;
 mod automation;
 mod crashes;
 mod damage;
 mod history;
+mod pages;
 mod plugins;
 mod queries;
+mod runs;
 
 use std::{
     collections::BTreeSet,

@@ -37,7 +37,7 @@ fn call(name: &str, at: Timestamp, input: Value) -> Entry {
 }
 
 fn keep(days: u32) -> Retention {
-    Retention { days, runs: 9, ticks: 9 }
+    Retention { days, runs: 9, ticks: 9, audit: 365 }
 }
 
 #[test]

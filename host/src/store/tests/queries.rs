@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::*;
 use crate::{
     model::{AttemptId, NodeResult},
-    store::{Reader, RunFilter, StoreError, read::QUERIES},
+    store::{Reader, RunFilter, StoreError, pages, read::QUERIES, states},
 };
 
 fn listing(limit: u32) -> RunFilter {
@@ -141,7 +141,7 @@ fn no_query_goes_through_a_whole_table() {
     let dir = Dir::new();
     drop(dir.store());
     let conn = Connection::open(dir.db()).unwrap();
-    for sql in QUERIES {
+    for sql in QUERIES.iter().chain(&pages::QUERIES).chain(&states::QUERIES) {
         let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let bound = statement.parameter_count();
         let plan: Vec<String> = statement
@@ -196,6 +196,7 @@ fn a_long_history_is_read() {
         found as i64
     };
     assert_eq!(timed("statuses", &mut || reader.statuses("shop").unwrap().len()), NODES);
+    assert_eq!(timed("standings", &mut || reader.standings_of_nodes("shop").unwrap().len()), NODES);
     let last = |built: std::collections::BTreeMap<_, crate::store::Materialization>| {
         built.values().filter(|m| m.run == RunId(RUNS as u64)).count()
     };
@@ -210,6 +211,6 @@ fn a_long_history_is_read() {
     let newest = |n| reader.materializations("shop", "model.shop.n7", n).unwrap();
     assert_eq!(timed("one history", &mut || newest(50).len()), 50);
     assert_eq!(newest(1)[0].run, RunId(RUNS as u64));
-    let limits = crate::store::Retention { days: 10_000, runs: 10, ticks: 1000 };
+    let limits = crate::store::Retention { days: 10_000, runs: 10, ticks: 1000, audit: 365 };
     assert_eq!(timed("forgetting", &mut || store.forget(limits, at(0)).unwrap().len()), 100);
 }
