@@ -181,7 +181,7 @@ impl Destination {
 }
 
 impl Secret {
-    fn record(&self) -> Value {
+    pub(super) fn record(&self) -> Value {
         match self {
             Self::Text(_) => json!("*****"),
             Self::Env(name) => json!({ "env": name }),
@@ -269,6 +269,24 @@ pub fn is_own_header(name: &str) -> bool {
 
 /// Mistakes with the way to the key that has each.
 type Problems = Vec<(Vec<String>, ConfigProblem)>;
+
+/// Reads a secret, or where it is; an error says what is wrong with its key.
+pub(super) fn secret(secret: SecretConfig, base: &Path) -> Result<Secret, &'static str> {
+    let source = match secret {
+        SecretConfig::Text(text) if text.expose().is_empty() => return Err("is empty"),
+        SecretConfig::Text(text) => return Ok(Secret::Text(text)),
+        SecretConfig::From(source) => source,
+    };
+    match (source.env, source.file) {
+        (Some(name), None) if name.is_empty() || name.contains(['=', '\0']) => {
+            Err("does not name an environment variable")
+        }
+        (Some(name), None) => Ok(Secret::Env(name)),
+        (None, Some(path)) if path.file_name().is_none() => Err("does not name a file"),
+        (None, Some(path)) => Ok(Secret::File(base.join(path).components().collect())),
+        _ => Err("is a text, { env = \"NAME\" } or { file = \"path\" }"),
+    }
+}
 
 struct Resolving<'a> {
     name: &'a str,
@@ -406,24 +424,7 @@ impl Resolving<'_> {
     }
 
     fn secret(&mut self, keys: &[&str], secret: SecretConfig) -> Option<Secret> {
-        let source = match secret {
-            SecretConfig::Text(text) if text.expose().is_empty() => {
-                self.bad(keys, "is empty");
-                return None;
-            }
-            SecretConfig::Text(text) => return Some(Secret::Text(text)),
-            SecretConfig::From(source) => source,
-        };
-        match (source.env, source.file) {
-            (Some(name), None) if name.is_empty() || name.contains(['=', '\0']) => {
-                self.bad(keys, "does not name an environment variable");
-            }
-            (Some(name), None) => return Some(Secret::Env(name)),
-            (None, Some(path)) if path.file_name().is_none() => self.bad(keys, "does not name a file"),
-            (None, Some(path)) => return Some(Secret::File(self.base.join(path).components().collect())),
-            _ => self.bad(keys, "is a text, { env = \"NAME\" } or { file = \"path\" }"),
-        }
-        None
+        self::secret(secret, self.base).map_err(|why| self.bad(keys, why)).ok()
     }
 
     fn mailbox(&mut self, keys: &[&str], text: &str) -> Option<Mailbox> {

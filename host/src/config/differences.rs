@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde_json::{Value, json};
 
-use super::{Config, Destination, Job, Project, Secret};
+use super::{Config, Destination, Job, Project, Secret, web};
 
 /// The longest text that is shown of a value, in characters.
 const LONGEST: usize = 80;
@@ -29,6 +29,7 @@ pub fn differences(old: &Config, new: &Config) -> Vec<String> {
     compare("retention", &retention(old), &retention(new), &mut lines);
     let queue = |config: &Config| serde_json::to_value(config.queue).unwrap_or_default();
     compare("queue", &queue(old), &queue(new), &mut lines);
+    compare("web", &old.web.record(), &new.web.record(), &mut lines);
     compare("locks", &json!(old.locks), &json!(new.locks), &mut lines);
     compare("retry", &json!(old.retry), &json!(new.retry), &mut lines);
     each("project", &old.projects, &new.projects, &mut lines, |name, old, new, lines| {
@@ -37,6 +38,9 @@ pub fn differences(old: &Config, new: &Config) -> Vec<String> {
     });
     each("job", &old.jobs, &new.jobs, &mut lines, |name, old, new, lines| {
         compare(name, &job(old), &job(new), lines);
+        if web::has_changed(old.webhook.as_ref(), new.webhook.as_ref()) {
+            lines.push(format!("{name}: webhook.secret has another value"));
+        }
     });
     each("alert", &old.alerts, &new.alerts, &mut lines, |name, old, new, lines| {
         compare(name, &old.record(), &new.record(), lines);

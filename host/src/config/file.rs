@@ -7,8 +7,11 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{AlertConfig, DestinationConfig, freshness::FreshnessConfig, retry::RetryChoice};
+use super::{
+    AlertConfig, DestinationConfig, WebConfig, WebhookConfig, freshness::FreshnessConfig, retry::RetryChoice,
+};
 use crate::model::{Gate, RunState};
 
 /// Tidegate's configuration: which dbt projects it serves, and the jobs that run them.
@@ -35,9 +38,13 @@ pub struct ConfigFile {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "capacities")]
     pub locks: BTreeMap<String, u32>,
-    /// The address at which people reach the UI, for links in messages. Default: `http://127.0.0.1:4600`.
+    /// The address at which people reach the UI, for links in messages. Default: `http://` and the address of
+    /// `[web]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// Where the UI and the API answer.
+    #[serde(default)]
+    pub web: WebConfig,
     /// What decides about attempts that fail, of jobs that say nothing about it and of `tidegate materialize`. Default:
     /// nothing, and a step that fails ends its run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,11 +77,14 @@ pub struct RetentionConfig {
     /// How many decisions of schedules and other triggers are kept. Default: 100000.
     #[schemars(range(min = 1))]
     pub ticks: u32,
+    /// Days for which it is known who did what. Default: 365.
+    #[schemars(range(min = 1))]
+    pub audit: u32,
 }
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        Self { days: 365, runs: 10_000, ticks: 100_000 }
+        Self { days: 365, runs: 10_000, ticks: 100_000, audit: 365 }
     }
 }
 
@@ -232,6 +242,9 @@ pub struct JobConfig {
     /// What becomes of nodes that read an asset whose test has failed in an earlier run. Default: the project's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
+    /// Lets signed requests start the job: `POST /api/v1/hooks/JOB`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookConfig>,
 }
 
 /// One text or several.
@@ -266,7 +279,7 @@ pub enum EmptyPolicy {
 }
 
 /// What becomes of ticks that passed while no host was there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "lowercase", expecting = "expected \"skip\", \"once\" or { all = NUMBER }")]
 pub enum MissedConfig {
     /// Nothing: the next tick is the next one to come.
@@ -279,7 +292,7 @@ pub enum MissedConfig {
 }
 
 /// What becomes of a tick while a run of the job waits or is under way.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OverlapPolicy {
     /// Its run waits behind the other.

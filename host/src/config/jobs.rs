@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::{
-    Automated, ConfigProblem, EmptyPolicy, JobConfig, Project,
+    Automated, ConfigProblem, EmptyPolicy, JobConfig, Project, Secret,
     automation::{self, Surroundings},
     resolve::json_map,
+    web,
 };
 use crate::{
     dbt,
@@ -39,6 +40,8 @@ pub struct Job {
     pub empty: EmptyPolicy,
     /// What becomes of nodes that stand behind a check that failed in an earlier run; none where the project says it.
     pub gate: Option<Gate>,
+    /// What signs requests that start it; none where no request may.
+    pub webhook: Option<Secret>,
 }
 
 /// A step: dbt's arguments from the subcommand on.
@@ -60,6 +63,9 @@ impl Job {
             "limits": self.limits,
             "retry": self.retry,
         });
+        if let Some(secret) = &self.webhook {
+            record["webhook"] = web::webhook_record(secret);
+        }
         if let (Some(record), serde_json::Value::Object(automated)) =
             (record.as_object_mut(), self.automated.record())
         {
@@ -117,6 +123,9 @@ pub(super) fn resolve(
             Err(p) => problems.push(("steps", p)),
         }
     }
+    let webhook = job.webhook.as_ref().and_then(|webhook| {
+        web::webhook(webhook, around.base).map_err(|problem| problems.push(("webhook", problem))).ok()
+    });
     let (automated, limits) = automation::resolve(name, &job, around, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
@@ -133,6 +142,7 @@ pub(super) fn resolve(
         vars: json_map(job.vars),
         empty: job.empty,
         gate: job.gate,
+        webhook,
     })
 }
 

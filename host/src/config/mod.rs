@@ -16,6 +16,7 @@ mod resolve;
 mod retry;
 mod strict;
 pub mod variables;
+pub mod web;
 
 pub use alerts::{Alert, AlertConfig, AlertOn};
 pub use automation::{After, Automated, Sensor};
@@ -33,3 +34,4 @@ pub use freshness::{Freshness, FreshnessConfig};
 pub use jobs::{Job, Step};
 pub use resolve::{Config, FILE_NAME, Project, Translator, locate};
 pub use retry::{FaultConfig, FaultRetry, GiveUp, RetryChoice, RetryConfig, RetryOff};
+pub use web::{Anonymous, Web, WebConfig, WebhookConfig};

@@ -14,7 +14,7 @@ use toml::de::DeTable;
 
 use super::{
     Alert, ConfigError, ConfigFile, ConfigProblem, Destination, Job, ProjectConfig, QueueConfig,
-    RetentionConfig, RetryChoice,
+    RetentionConfig, RetryChoice, Web,
     alerts::{self, Around},
     automation::{self, Surroundings},
     destinations,
@@ -22,7 +22,7 @@ use super::{
     freshness::{self, Freshness},
     jobs,
     plugin::{misspelt, plugin_reference},
-    retry, strict,
+    retry, strict, web,
 };
 use crate::{
     dbt,
@@ -31,9 +31,6 @@ use crate::{
 
 /// The name of the configuration file.
 pub const FILE_NAME: &str = "tidegate.toml";
-
-/// Where the UI is, where nobody says so.
-const URL: &str = "http://127.0.0.1:4600";
 
 /// The plugins folder, where the file names none.
 const PLUGINS_DIR: &str = "plugins";
@@ -61,6 +58,8 @@ pub struct Config {
     pub jobs: BTreeMap<String, Job>,
     /// The alerts, by name.
     pub alerts: BTreeMap<String, Alert>,
+    /// Where the UI and the API answer.
+    pub web: Web,
     /// The address of the UI, without a slash at its end.
     pub url: String,
     /// Where notifications can go, by name.
@@ -155,7 +154,8 @@ impl Config {
             projects: BTreeMap::new(),
             jobs: BTreeMap::new(),
             alerts: BTreeMap::new(),
-            url: URL.to_owned(),
+            url: format!("http://{}", web::LISTEN),
+            web: Web::default(),
             destinations: BTreeMap::new(),
         })
     }
@@ -357,7 +357,12 @@ fn resolve(
             ConfigProblem::new(format!("after: the jobs would start each other without end: {circle}"));
         problem(&["jobs", &name, "after"], found.hint("to run again and again, use `schedule`"));
     }
-    let url = file.url.as_deref().unwrap_or(URL).trim_end_matches('/').to_owned();
+    let web = web::resolve(&file.web, file.url.as_deref()).unwrap_or_else(|found| {
+        found.into_iter().for_each(|(key, p)| problem(&["web", key], p));
+        Web::default()
+    });
+    let listen = web.listen.map_or_else(|| web::LISTEN.to_owned(), |address| address.to_string());
+    let url = file.url.unwrap_or_else(|| format!("http://{listen}")).trim_end_matches('/').to_owned();
     let is_address = url.starts_with("http://") || url.starts_with("https://");
     if !is_address || url.chars().any(|c| c.is_whitespace() || c.is_control()) {
         let found = ConfigProblem::new("url: it should be an address such as `https://tidegate.example.com`");
@@ -403,6 +408,7 @@ fn resolve(
         projects,
         jobs,
         alerts,
+        web,
         url,
         destinations: all,
     })

@@ -213,7 +213,8 @@ impl<'a> Walk<'a> {
         let options = options(self.root, allowed);
         let known = constants(&options);
         // What stands where a secret is expected may be one, in the wrong shape.
-        let hidden = path.first().is_some_and(|table| table == "destinations") && known.is_empty();
+        let secret = |key: &String| ["destinations", "webhook"].contains(&key.as_str());
+        let hidden = path.iter().any(secret) && known.is_empty();
         let free = options.iter().filter(|option| named_constants(option).is_empty());
         let words = free.flat_map(|option| types(option)).filter_map(word).map(str::to_owned);
         let expected: Vec<_> = known.iter().map(|c| format!("`{c}`")).chain(words).collect();

@@ -4,3 +4,6 @@
 pub const CONFIG: &str = "TIDEGATE_CONFIG";
 /// The state directory; otherwise `state_dir` of the configuration, otherwise `.tidegate` beside it.
 pub const STATE_DIR: &str = "TIDEGATE_STATE_DIR";
+
+/// Names where the UI and the API answer.
+pub const LISTEN: &str = "TIDEGATE_LISTEN";

@@ -5,9 +5,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use tokio::sync::watch;
+
 use super::{Mail, Message, Refusal, post};
 use crate::{
     config::{self, Config},
+    model::{By, HostEventKind},
     plugins::Catalogue,
 };
 
@@ -18,13 +21,15 @@ pub struct Configuration {
     named: Option<PathBuf>,
     mail: Mail,
     catalogue: Catalogue,
+    /// Told whenever another one is in force.
+    news: watch::Sender<()>,
 }
 
 impl Configuration {
     pub(super) fn new(config: Arc<Config>, mail: Mail, catalogue: Catalogue) -> Self {
         let named = named(&config);
         post::check_settings(&catalogue, &config);
-        Self { current: Mutex::new(config), named, mail, catalogue }
+        Self { current: Mutex::new(config), named, mail, catalogue, news: watch::Sender::new(()) }
     }
 
     /// What the host works by.
@@ -32,9 +37,14 @@ impl Configuration {
         Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Word of each time that another one is in force.
+    pub fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
     /// Reads the file again, and says what changed. A file with mistakes changes nothing; the host then remembers why, until
     /// a sound one is read.
-    pub fn reload(&self) -> Result<Vec<String>, Refusal> {
+    pub fn reload(&self, by: &By) -> Result<Vec<String>, Refusal> {
         // Held over all of it: the last one to read is the last one to be heard.
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         match Config::load(&current.file, Some(&current.state_dir)) {
@@ -46,11 +56,21 @@ impl Configuration {
                         "the file names another `plugins_dir`: that takes a restart"
                     );
                 }
+                if current.web.listen != new.web.listen {
+                    tracing::warn!("the file names another `listen` in `[web]`: that takes a restart");
+                }
                 let new = Arc::new(new);
                 *current = Arc::clone(&new);
+                self.news.send_replace(());
                 // Settings beside a notifier name destinations, which may be there only now.
                 post::check_settings(&self.catalogue, &current);
                 let _ = self.mail.send(Message::Configure(new));
+                // A file that is saved as it was is nobody's doing.
+                if !changes.is_empty() {
+                    let (by, changes) = (by.clone(), changes.clone());
+                    let kind = HostEventKind::ConfigurationReloaded { by, changes };
+                    let _ = self.mail.send(Message::Note { kind, answer: None });
+                }
                 for change in &changes {
                     tracing::info!("configuration: {change}");
                 }
@@ -70,6 +90,8 @@ impl Configuration {
                     "the configuration was refused; the host goes on with what it had"
                 );
                 let _ = self.mail.send(Message::Misconfigured(Some(e.to_string())));
+                let kind = HostEventKind::ConfigurationRefused { by: by.clone(), problem: e.to_string() };
+                let _ = self.mail.send(Message::Note { kind, answer: None });
                 Err(Refusal { message, hint: e.hint().map(str::to_owned) })
             }
         }

@@ -14,6 +14,7 @@ mod runs;
 mod sensors;
 mod status;
 mod ticks;
+mod tokens;
 mod turns;
 
 use std::{
@@ -27,6 +28,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use tokio::sync::watch;
 
 use crate::{
     config::{self, Config},
@@ -73,6 +75,8 @@ pub struct Dispatcher {
     /// Each project as it was opened last.
     lineages: BTreeMap<String, Arc<Opened>>,
     pulse: Arc<AtomicU64>,
+    /// The newest event on record, for whoever waits for the next.
+    news: watch::Sender<u64>,
     /// What a test has planted.
     #[cfg(test)]
     pub(super) bug: Option<bugs::Bug>,
@@ -149,6 +153,7 @@ impl Dispatcher {
             outbox: Outbox::default(),
             lineages: BTreeMap::new(),
             pulse: Arc::default(),
+            news: watch::Sender::new(0),
             #[cfg(test)]
             bug: None,
         }
@@ -157,6 +162,11 @@ impl Dispatcher {
     /// Counts on for as long as it works.
     pub fn pulse(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.pulse)
+    }
+
+    /// The number of the newest event on record, and word of each change of it.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
     }
 
     /// Lets what waits go on waiting.
@@ -173,6 +183,7 @@ impl Dispatcher {
     /// end, and what is queued waits for its turn again. Then what should have happened meanwhile is decided upon.
     pub fn recover(&mut self) -> Result<(), StoreError> {
         self.store.count_from(self.world.highest_run());
+        self.news.send_replace(self.store.last_event());
         self.queue.limit(self.config.queue.max_runs, self.config.locks.clone());
         // First: what is raised from here on is known already.
         self.take_up_outbox()?;
@@ -291,6 +302,13 @@ impl Dispatcher {
             Message::Snooze { alert, until, by, answer } => {
                 let _ = answer.send(self.snooze(alert, until, by)?);
             }
+            Message::Note { kind, answer } => {
+                self.note_of_host(kind)?;
+                let _ = answer.map(|answer| answer.send(()));
+            }
+            Message::Token { kind, answer } => {
+                let _ = answer.send(self.change_token(kind)?);
+            }
             Message::End(ending) => self.end(ending)?,
             Message::HandOver(answer) => {
                 tracing::info!("another tidegate takes over");
@@ -393,6 +411,7 @@ impl Dispatcher {
                 other => break other?,
             }
         };
+        self.news.send_replace(self.store.last_event());
         for entry in &entries {
             status::log(entry, &self.store);
         }
@@ -423,7 +442,7 @@ impl Dispatcher {
 
     fn retention(&self) -> Retention {
         let limits = self.config.retention;
-        Retention { days: limits.days, runs: limits.runs, ticks: limits.ticks }
+        Retention { days: limits.days, runs: limits.runs, ticks: limits.ticks, audit: limits.audit }
     }
 }
 

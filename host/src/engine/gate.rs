@@ -5,7 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{FailedCheck, Gated, Project, Severity};
+use crate::{
+    dbt::exact_selectors,
+    model::{FailedCheck, Gated, Project, Severity},
+};
 
 /// The nodes of a plan that stand behind failed checks, and which of the checks they stand behind.
 ///
@@ -49,6 +52,12 @@ pub fn gated(project: &Project, plan: &[String], failed: &[FailedCheck]) -> (Vec
         .map(|(id, check)| Gated { unique_id: id.to_owned(), check: check.to_owned() })
         .collect();
     (shut, gated)
+}
+
+/// The selectors of what is left of a plan without the nodes that stand behind failed checks.
+pub fn left(project: &Project, plan: &[String], behind: &[Gated]) -> Vec<String> {
+    let blocked = |id: &&str| behind.binary_search_by(|node| node.unique_id.as_str().cmp(id)).is_ok();
+    exact_selectors(project, plan.iter().map(String::as_str).filter(|id| !blocked(id)))
 }
 
 #[cfg(test)]

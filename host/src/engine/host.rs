@@ -1,30 +1,27 @@
-//! The host: whoever holds the lock of the state directory. It runs the dispatcher and serves the socket.
+//! The host: whoever holds the lock of the state directory. It runs the dispatcher, and has the socket at which its API answers.
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead, BufReader, Write},
-    os::unix::net::{UnixListener, UnixStream},
+    io,
+    os::unix::net::UnixListener,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
-
 use crate::{
     config::Config,
-    model::{Launch, RunId, RunRequest},
+    model::{By, RunId},
     plugins::{Catalogue, SandboxError},
     process,
     store::{FILE_NAME, Store, StoreError},
 };
 
 use super::{
-    Client, ClientError, Configuration, Dispatcher, Ending, Mail, Message, Refusal, Status, Update,
+    Client, ClientError, Configuration, Dispatcher, Ending, Front, Mail, Message, Shelf,
     client::{PAUSE, TRIES},
     plugins,
-    protocol::{Ask, Tell},
     real::RealWorld,
 };
 
@@ -87,9 +84,9 @@ pub enum Role {
 pub struct Host {
     mail: Mail,
     dispatcher: Option<JoinHandle<Result<(), StoreError>>>,
-    configuration: Arc<Configuration>,
+    front: Front,
     pulse: Arc<AtomicU64>,
-    catalogue: Catalogue,
+    socket: Option<UnixListener>,
     _looks: plugins::Looks,
     /// Held for as long as this is the host.
     _lock: File,
@@ -187,9 +184,17 @@ impl Host {
             Dispatcher::new(store, Box::new(world), mail.clone(), Arc::clone(&config), automatic);
         // Who asks before the host is ready waits for it, and does not take it for dead.
         let configuration = Arc::new(Configuration::new(config, mail.clone(), catalogue.clone()));
-        let listener = listen(&state_dir).map_err(io(&socket_path(&state_dir)))?;
-        let server = Server { mail: mail.clone(), configuration: Arc::clone(&configuration) };
-        thread::spawn(move || server.serve(&listener));
+        let socket = listen(&state_dir).map_err(io(&socket_path(&state_dir)))?;
+        let front = Front {
+            mail: mail.clone(),
+            configuration,
+            catalogue: catalogue.clone(),
+            shelf: Shelf::default(),
+            news: dispatcher.news(),
+            state_dir: state_dir.clone(),
+            pulse: dispatcher.pulse(),
+            listening: Arc::default(),
+        };
         // Before anything is taken up: what an earlier host has raised for a notifier of the folder would find no alert, and be
         // given up. What happens during a chore is raised too, if sent by another host.
         let _looks =
@@ -204,59 +209,26 @@ impl Host {
             .name("dispatcher".to_owned())
             .spawn(move || dispatcher.work(&messages))
             .map_err(io(&state_dir))?;
-        Ok(Self { mail, dispatcher: Some(dispatcher), configuration, pulse, catalogue, _looks, _lock: lock })
+        let (dispatcher, socket) = (Some(dispatcher), Some(socket));
+        Ok(Self { mail, dispatcher, front, pulse, socket, _looks, _lock: lock })
     }
 
-    /// Asks for a run.
-    pub fn request(&self, request: RunRequest) -> Result<RunId, Refusal> {
-        let (answer, answers) = mpsc::channel();
-        let gone = || Refusal::new("the host has stopped");
-        self.mail.send(Message::Request { request: Box::new(request), answer }).map_err(|_| gone())?;
-        answers.recv().map_err(|_| gone())?
+    /// What it does for whoever asks.
+    pub fn front(&self) -> &Front {
+        &self.front
     }
 
-    /// Listens to a run.
-    pub fn listen(&self, run: RunId) -> mpsc::Receiver<Update> {
-        let (updates, receiver) = mpsc::channel();
-        let _ = self.mail.send(Message::Listen { run, updates });
-        receiver
+    /// The socket of the state directory, for whoever answers there; none where it was taken before. Who asks waits meanwhile.
+    pub fn take_socket(&mut self) -> Option<UnixListener> {
+        self.socket.take()
     }
 
     /// How to cancel a run from another thread.
     pub fn canceller(&self) -> impl Fn(RunId, String) + Send + 'static {
         let mail = self.mail.clone();
         move |run, by| {
-            let _ = mail.send(Message::Cancel { run, by, answer: None });
+            let _ = mail.send(Message::Cancel { run, by: By::new(by, "cli"), answer: None });
         }
-    }
-
-    /// Asks for what is left to do of a run.
-    pub fn resume(&self, run: RunId, launch: Launch) -> Result<RunId, Refusal> {
-        let (answer, answers) = mpsc::channel();
-        let gone = || Refusal::new("the host has stopped");
-        self.mail.send(Message::Resume { run, launch, answer }).map_err(|_| gone())?;
-        answers.recv().map_err(|_| gone())?
-    }
-
-    /// Pauses what starts a job by itself, or resumes it.
-    pub fn pause(&self, job: String, paused: bool, by: String) -> Result<(), Refusal> {
-        let (answer, answers) = mpsc::channel();
-        let gone = || Refusal::new("the host has stopped");
-        self.mail.send(Message::Pause { job, paused, by, answer }).map_err(|_| gone())?;
-        answers.recv().map_err(|_| gone())?
-    }
-
-    /// Tells nothing of an alert until a time; none ends that.
-    pub fn snooze(&self, alert: String, until: Option<Timestamp>, by: String) -> Result<(), Refusal> {
-        let (answer, answers) = mpsc::channel();
-        let gone = || Refusal::new("the host has stopped");
-        self.mail.send(Message::Snooze { alert, until, by, answer }).map_err(|_| gone())?;
-        answers.recv().map_err(|_| gone())?
-    }
-
-    /// How to read the configuration again.
-    pub fn configuration(&self) -> Arc<Configuration> {
-        Arc::clone(&self.configuration)
     }
 
     /// Says how the host's projects are, as far as someone has looked.
@@ -264,21 +236,9 @@ impl Host {
         self.mail.clone()
     }
 
-    /// The plugins that it uses.
-    pub fn catalogue(&self) -> Catalogue {
-        self.catalogue.clone()
-    }
-
     /// Counts on for as long as the dispatcher works.
     pub fn pulse(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.pulse)
-    }
-
-    /// How it is; none where it has just ended.
-    pub fn status(&self) -> Option<Status> {
-        let (answer, answers) = mpsc::channel();
-        self.mail.send(Message::Status(answer)).ok()?;
-        answers.recv().ok()
     }
 
     /// Ends the host.
@@ -291,8 +251,8 @@ impl Host {
         self.dispatcher.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Waits for its end.
-    pub fn finish(mut self) -> Result<(), StoreError> {
+    /// Waits for its end. It stays the host until it is dropped.
+    pub fn finish(&mut self) -> Result<(), StoreError> {
         match self.dispatcher.take().map(JoinHandle::join) {
             Some(Ok(result)) => result,
             _ => Ok(()),
@@ -324,91 +284,4 @@ fn listen(state_dir: &Path) -> io::Result<UnixListener> {
     }
     let (short, _dir) = short_path(&path)?;
     UnixListener::bind(short)
-}
-
-/// Answers clients.
-#[derive(Clone)]
-struct Server {
-    mail: Mail,
-    configuration: Arc<Configuration>,
-}
-
-impl Server {
-    fn serve(&self, listener: &UnixListener) {
-        for stream in listener.incoming().flatten() {
-            let server = self.clone();
-            // A client that says nonsense or leaves is its own loss.
-            thread::spawn(move || drop(server.talk(&stream)));
-        }
-    }
-
-    fn talk(&self, stream: &UnixStream) -> io::Result<()> {
-        let mut out = stream.try_clone()?;
-        let mut tell = |tell: &Tell| -> io::Result<()> {
-            let mut line = serde_json::to_vec(tell)?;
-            line.push(b'\n');
-            out.write_all(&line)
-        };
-        for line in BufReader::new(stream).lines() {
-            let ask = match serde_json::from_str::<Ask>(&line?) {
-                Ok(ask) => ask,
-                Err(e) => {
-                    let message = format!(
-                        "the host does not understand its client, which may be of another version: {e}"
-                    );
-                    return tell(&Tell::Refused(Refusal::new(message)));
-                }
-            };
-            let listens = matches!(ask, Ask::Run(_) | Ask::Listen(_));
-            let answer = self.answer(ask)?;
-            tell(&answer)?;
-            if let (Tell::Accepted(run), true) = (answer, listens) {
-                let (updates, news) = mpsc::channel();
-                self.send(Message::Listen { run, updates })?;
-                for update in news {
-                    tell(&Tell::Update(Box::new(update)))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn answer(&self, ask: Ask) -> io::Result<Tell> {
-        let refused = Tell::Refused;
-        Ok(match ask {
-            Ask::Listen(run) => Tell::Accepted(run),
-            Ask::Run(request) | Ask::Request(request) => self
-                .asked(|answer| Message::Request { request, answer })?
-                .map_or_else(refused, Tell::Accepted),
-            Ask::Resume { run, launch } => self
-                .asked(|answer| Message::Resume { run, launch, answer })?
-                .map_or_else(refused, Tell::Accepted),
-            Ask::Pause { job, paused, by } => self
-                .asked(|answer| Message::Pause { job, paused, by, answer })?
-                .map_or_else(refused, |()| Tell::Done),
-            Ask::Snooze { alert, until, by } => self
-                .asked(|answer| Message::Snooze { alert, until, by, answer })?
-                .map_or_else(refused, |()| Tell::Done),
-            Ask::Cancel { run, by } => {
-                self.asked(|answer| Message::Cancel { run, by, answer: Some(answer) })?;
-                Tell::Accepted(run)
-            }
-            Ask::Reload => self.configuration.reload().map_or_else(refused, Tell::Changed),
-            Ask::Status => Tell::Status(Box::new(self.asked(Message::Status)?)),
-            Ask::HandOver => {
-                self.asked(Message::HandOver)?;
-                Tell::Done
-            }
-        })
-    }
-
-    fn send(&self, message: Message) -> io::Result<()> {
-        self.mail.send(message).map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
-
-    fn asked<T>(&self, message: impl FnOnce(mpsc::Sender<T>) -> Message) -> io::Result<T> {
-        let (answer, answers) = mpsc::channel();
-        self.send(message(answer))?;
-        answers.recv().map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
 }

@@ -7,13 +7,14 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{ProjectStatus, Status};
 use crate::{
     config::Config,
     model::{
-        AttemptId, DeliveryRequest, EventKind, ExitStatus, FreshWithin, Launch, NodeResult, PluginCall,
-        PluginRecord, ResultsSource, Run, RunId, RunRequest, Trigger,
+        AttemptId, By, DeliveryRequest, EventKind, ExitStatus, FreshWithin, HostEventKind, Launch,
+        NodeResult, PluginCall, PluginRecord, ResultsSource, Run, RunId, RunRequest, Trigger,
     },
     plugins::FolderPlugin,
     policy::Judgement,
@@ -45,7 +46,7 @@ pub enum Message {
         /// Which run.
         run: RunId,
         /// Who.
-        by: String,
+        by: By,
         /// Where it is said that this is on record; none where nobody waits for that.
         answer: Option<mpsc::Sender<()>>,
     },
@@ -103,7 +104,7 @@ pub enum Message {
         /// Whether it is paused from here on.
         paused: bool,
         /// Who.
-        by: String,
+        by: By,
         /// Where the answer goes.
         answer: mpsc::Sender<Result<(), Refusal>>,
     },
@@ -148,7 +149,21 @@ pub enum Message {
         /// Until when; none to hear of it again.
         until: Option<Timestamp>,
         /// Who.
-        by: String,
+        by: By,
+        /// Where the answer goes.
+        answer: mpsc::Sender<Result<(), Refusal>>,
+    },
+    /// Something happened to the host itself, to be put on record.
+    Note {
+        /// What.
+        kind: HostEventKind,
+        /// Where it is said that this is on record; none where nobody waits for that.
+        answer: Option<mpsc::Sender<()>>,
+    },
+    /// Someone makes, changes or revokes a token.
+    Token {
+        /// What happens to it: one of the events of tokens.
+        kind: HostEventKind,
         /// Where the answer goes.
         answer: mpsc::Sender<Result<(), Refusal>>,
     },
@@ -234,7 +249,7 @@ pub struct DeliveryFailure {
 }
 
 /// Why something cannot be done, for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Refusal {
     /// What happened.
     pub message: String,
@@ -249,8 +264,14 @@ impl Refusal {
     }
 }
 
+impl From<crate::dbt::Refusal> for Refusal {
+    fn from(refusal: crate::dbt::Refusal) -> Self {
+        Self { message: refusal.message, hint: refusal.hint }
+    }
+}
+
 /// What a listener hears of a run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "update", rename_all = "snake_case")]
 pub enum Update {
     /// The run as it stands, with its nodes. What follows changes it.
@@ -308,7 +329,7 @@ impl Update {
 }
 
 /// A project's nodes as assets and checks, for whoever shows a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Names {
     /// The asset key by dbt's unique id.
     pub keys: BTreeMap<String, String>,

@@ -4,8 +4,10 @@
 //! meanwhile.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    sync::{Condvar, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -47,6 +49,8 @@ pub(super) fn resolve(
     types: &[&str],
 ) -> Option<Vec<String>> {
     let attempt = AttemptFolder(folder.to_owned());
+    // A run and whoever looks ahead of one may want the same plan: the later one finds what the first has got.
+    let _turn = Turn::take(folder);
     if let Some(nodes) = known(folder, types) {
         return Some(nodes);
     }
@@ -72,6 +76,31 @@ pub(super) fn resolve(
         thread::sleep(Duration::from_millis(50));
     }
     harvest(&attempt, types)
+}
+
+/// The plans that are being resolved in this process, and word of each end.
+static RESOLVING: (Mutex<BTreeSet<PathBuf>>, Condvar) = (Mutex::new(BTreeSet::new()), Condvar::new());
+
+/// The right to resolve a plan, which one has at a time.
+struct Turn(PathBuf);
+
+impl Turn {
+    fn take(folder: &Path) -> Self {
+        let (resolving, ended) = &RESOLVING;
+        let resolving = resolving.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = |resolving: &mut BTreeSet<PathBuf>| resolving.contains(folder);
+        let mut resolving = ended.wait_while(resolving, taken).unwrap_or_else(PoisonError::into_inner);
+        resolving.insert(folder.to_owned());
+        Self(folder.to_owned())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let (resolving, ended) = &RESOLVING;
+        resolving.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        ended.notify_all();
+    }
 }
 
 #[derive(Deserialize)]

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The alerts that notifiers of the plugins folder bring with them. What is wrong with one is said, and it is left out.
-pub(super) fn alerts_of(catalogue: &Catalogue, destinations: &BTreeSet<String>) -> (Vec<Alert>, Vec<String>) {
+pub fn alerts_of(catalogue: &Catalogue, destinations: &BTreeSet<String>) -> (Vec<Alert>, Vec<String>) {
     let mut problems = Vec::new();
     let alerts = catalogue.notifiers().into_iter().filter_map(|name| {
         Alert::of_settings(&name, &catalogue.settings(&name), destinations).unwrap_or_else(|problem| {

@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::{
-    Configuration, Mail, Message, ProjectStatus, Refusal, message::Expected, real::select as select_by_dbt,
+    Configuration, Mail, Message, ProjectStatus, Refusal, Shelf, message::Expected,
+    real::select as select_by_dbt,
 };
 use crate::{
     config,
@@ -32,10 +33,11 @@ impl Projects {
     pub fn start(
         configuration: Arc<Configuration>,
         catalogue: Catalogue,
+        shelf: Shelf,
         mail: Mail,
     ) -> std::io::Result<Self> {
         let (asked, asks) = mpsc::channel::<BTreeSet<String>>();
-        let mut keeper = Keeper { configuration, catalogue, mail, known: BTreeMap::new() };
+        let mut keeper = Keeper { configuration, catalogue, mail, known: shelf };
         thread::Builder::new().name("projects".to_owned()).spawn(move || {
             let all = keeper.configuration.current().projects.keys().cloned().collect();
             keeper.look(&all);
@@ -57,22 +59,23 @@ struct Keeper {
     configuration: Arc<Configuration>,
     catalogue: Catalogue,
     mail: Mail,
-    known: BTreeMap<String, Arc<Opened>>,
+    known: Shelf,
 }
 
 impl Keeper {
     fn look(&mut self, names: &BTreeSet<String>) {
         let config = self.configuration.current();
+        self.known.retain(|name| config.projects.contains_key(name));
         for project in config.projects.values().filter(|project| names.contains(&project.name)) {
             let problem = self.open(project, &config.state_dir).err();
-            let assets = self.known.get(&project.name).map(|opened| opened.project.assets.len() as u64);
+            let assets = self.known.known(&project.name).map(|opened| opened.project.assets.len() as u64);
             let status = ProjectStatus { name: project.name.clone(), assets, problem };
             if self.mail.send(Message::Looked(status)).is_err() {
                 return;
             }
-            if let Some(opened) = self.known.get(&project.name) {
-                let (assets, all) = expected(project, opened, &config.state_dir);
-                let (project, opened) = (project.name.clone(), Arc::clone(opened));
+            if let Some(opened) = self.known.known(&project.name) {
+                let (assets, all) = expected(project, &opened, &config.state_dir);
+                let (project, opened) = (project.name.clone(), opened);
                 let _ = self.mail.send(Message::Expect { project, opened, assets, all });
             }
         }
@@ -85,17 +88,17 @@ impl Keeper {
             project::open(project, state_dir, &self.catalogue, &Call { notice: &notice, stop: &|| false });
         let opened = opened.map_err(|e| {
             let problem = e.to_string();
-            let kept = if self.known.contains_key(name) { "; what was read before stays" } else { "" };
+            let kept = if self.known.known(name).is_some() { "; what was read before stays" } else { "" };
             tracing::error!(project = name, problem, "the project cannot be read{kept}");
             problem
         })?;
         for warning in &opened.warnings {
             tracing::warn!(project = name, "{warning}");
         }
-        match self.known.get(name) {
+        match self.known.known(name) {
             None => tracing::info!(project = name, assets = opened.project.assets.len(), "project read"),
             Some(before) => {
-                let lines = changes(before, &opened);
+                let lines = changes(&before, &opened);
                 for line in lines.iter().take(MOST_LINES) {
                     tracing::info!(project = name, "{line}");
                 }
@@ -104,7 +107,7 @@ impl Keeper {
                 }
             }
         }
-        self.known.insert(name.clone(), Arc::new(opened));
+        self.known.put(name, Arc::new(opened));
         Ok(())
     }
 }

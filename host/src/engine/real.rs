@@ -99,18 +99,38 @@ impl RealWorld {
     /// The project of a request, with the job's own target and variables as they were when it was asked for.
     fn project(&self, request: &RunRequest) -> Result<config::Project, Refusal> {
         let config = self.config(&request.config_file)?;
-        let mut project = config.projects.get(&request.project).cloned().ok_or_else(|| {
+        let project = config.projects.get(&request.project).cloned().ok_or_else(|| {
             Refusal::new(format!(
                 "{} names no project `{}` any more",
                 request.config_file.display(),
                 request.project
             ))
         })?;
-        let job = &request.configuration["job"];
-        let vars = job["vars"].as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone()));
-        project.adapt(job["target"].as_str(), vars.collect());
-        Ok(project)
+        Ok(adapted(project, request))
     }
+}
+
+/// A project with the target and the variables that a request has of its own.
+pub(super) fn adapted(mut project: config::Project, request: &RunRequest) -> config::Project {
+    let job = &request.configuration["job"];
+    let vars = job["vars"].as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone()));
+    project.adapt(job["target"].as_str(), vars.collect());
+    project
+}
+
+/// The call of dbt that an attempt makes with these arguments.
+pub(super) fn invocation(
+    project: &config::Project,
+    opened: &Opened,
+    args: &[String],
+    target_path: &Path,
+    stamps: &[(&str, String)],
+) -> dbt::Invocation {
+    let (program, wanted) = match &opened.prepared {
+        Some(prepared) => (prepared.program.clone(), prepared.wanted.clone()),
+        None => (project.dbt.program.clone(), Default::default()),
+    };
+    dbt::invocation(&project.dbt, program, args, target_path, process::environment(), &wanted, stamps)
 }
 
 /// The `dbt ls` that plans a step: its folder, its process, and the resource types that count.
@@ -263,20 +283,8 @@ impl World for RealWorld {
         opened: &Opened,
     ) -> Start {
         let folder = attempt_folder(&self.state_dir, attempt);
-        let (program, wanted) = match &opened.prepared {
-            Some(prepared) => (prepared.program.clone(), prepared.wanted.clone()),
-            None => (project.dbt.program.clone(), Default::default()),
-        };
         let stamps = [("TIDEGATE_RUN", attempt.run.to_string()), ("TIDEGATE_ATTEMPT", attempt.to_string())];
-        let call = dbt::invocation(
-            &project.dbt,
-            program,
-            args,
-            &folder.target(),
-            process::environment(),
-            &wanted,
-            &stamps,
-        );
+        let call = invocation(project, opened, args, &folder.target(), &stamps);
         Start {
             attempt,
             folder,

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Refusal;
 use crate::{
     config::{self, Config},
-    model::{Launch, Run, RunRequest, RunState, StepRequest},
+    model::{Launch, Parameters, Run, RunRequest, RunState, StepRequest},
 };
 
 /// The request for a job, with a key of its own.
@@ -45,6 +45,8 @@ pub fn of_steps(
         resumes: None,
         retry: config.retry.clone(),
         gate: project.gate,
+        parameters: Parameters::default(),
+        selection: None,
     }
 }
 

@@ -32,6 +32,7 @@ enum Rest {
 pub fn resume(run: &Run, project: &Project) -> Result<Vec<StepRequest>, Refusal> {
     let again = match &run.request.job {
         Some(job) => format!("to run it anew: tidegate run {job}"),
+        None if run.request.launch.command.is_empty() => "launch it anew".to_owned(),
         None => format!("to run it anew: {}", shell_words(&run.request.launch.command)),
     };
     let refuse = |message: String, hint: String| Err(Refusal { message, hint: Some(hint) });
@@ -95,6 +96,11 @@ pub(super) fn unfinished(step: &Step, project: &Project) -> (Vec<String>, Vec<St
         Rest::Nothing | Rest::Whole => step.args.clone(),
     };
     (args, left(step, project).into_iter().collect())
+}
+
+/// The nodes of a run that are not done, as far as any attempt has told.
+pub(super) fn not_done(run: &Run, project: &Project) -> BTreeSet<String> {
+    run.steps.iter().flat_map(|step| left(step, project)).collect()
 }
 
 fn rest(step: &Step, project: &Project) -> Rest {

@@ -254,6 +254,8 @@ impl Bench {
             resumes: None,
             retry: self.retry.clone(),
             gate: Default::default(),
+            parameters: Default::default(),
+            selection: None,
         };
         let (answer, answers) = mpsc::channel();
         self.send(Message::Request { request: Box::new(request), answer });
@@ -343,11 +345,11 @@ fn a_queued_run_is_cancelled_at_once_and_a_running_one_is_interrupted() {
     let mut bench = Bench::new(&[]);
     let (first, second) = (bench.request("shop", &["build"]), bench.request("shop", &["build"]));
     bench.deeds();
-    bench.send(Message::Cancel { run: second, by: "ada".to_owned(), answer: None });
+    bench.send(Message::Cancel { run: second, by: "ada".into(), answer: None });
     assert_eq!(bench.run(second).state, RunState::Cancelled);
     assert_eq!(bench.deeds(), [""; 0]);
-    bench.send(Message::Cancel { run: first, by: "ada".to_owned(), answer: None });
-    bench.send(Message::Cancel { run: first, by: "ada".to_owned(), answer: None });
+    bench.send(Message::Cancel { run: first, by: "ada".into(), answer: None });
+    bench.send(Message::Cancel { run: first, by: "ada".into(), answer: None });
     assert_eq!(bench.deeds(), ["interrupt", "interrupt"], "asked again, it hurries");
     assert_eq!(bench.run(first).cancelled_by.as_deref(), Some("ada"));
 }
@@ -390,7 +392,7 @@ fn a_host_that_only_changes_the_record_starts_nothing() {
     assert_eq!(bench.run(RunId(1)).state, RunState::Succeeded, "what is under way is seen through");
     assert_eq!(bench.run(second).state, RunState::Queued);
     assert!(!bench.deeds().iter().any(|deed| deed.starts_with("spawn")));
-    bench.send(Message::Cancel { run: second, by: "ada".to_owned(), answer: None });
+    bench.send(Message::Cancel { run: second, by: "ada".into(), answer: None });
     assert_eq!(bench.run(second).state, RunState::Cancelled);
 }
 

@@ -12,14 +12,14 @@ use crate::{
 
 use super::{Mail, Message, message::Ended};
 
-/// How often the log is looked at: often enough for people, and seldom enough to cost next to nothing.
-const INTERVAL: Duration = Duration::from_millis(100);
+/// How often the log is looked at: often enough for people who look on, and seldom enough to cost next to nothing.
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// How many looks an attempt process may take from its start to its own record of itself.
-const PATIENCE: u32 = 20;
+const PATIENCE: u32 = 40;
 
 /// Whether the attempt process still runs is asked at every so manieth look: its exit record tells of its end sooner.
-const HEARTBEAT: u32 = 10;
+const HEARTBEAT: u32 = 20;
 
 /// Watches an attempt to its end. Its process, where it is not on record, is told as soon as it has written itself down. What stands in its log before `offset` is on record, and is read again without a word:
 /// what comes behind it is understood from there.
@@ -52,7 +52,7 @@ pub(super) fn watch(
         looks = looks.wrapping_add(1);
         gone_for = if alive || exit.is_some() { 0 } else { gone_for + 1 };
         // An attempt process that was known and is not there any more has had its time to leave a record.
-        let lost = gone_for > if identity.is_some() { 2 } else { PATIENCE };
+        let lost = gone_for > if identity.is_some() { 4 } else { PATIENCE };
         if lost {
             // One that has not begun never does after this, and one that has is on record: then it is not lost.
             let _ = folder.withdraw();

@@ -211,7 +211,7 @@ fn a_file_without_mistakes_is_understood() {
     assert_eq!((job.automated.zone.as_str(), job.limits.priority), ("Asia/Tokyo", -3));
     assert_eq!(job.limits.max_runtime, Some(jiff::SignedDuration::from_mins(90)));
     assert_eq!(job.limits.start_rate.unwrap().per, jiff::SignedDuration::from_hours(48));
-    assert_eq!(config.retention, RetentionConfig { days: 365, runs: 10_000, ticks: 100_000 });
+    assert_eq!(config.retention, RetentionConfig { days: 365, runs: 10_000, ticks: 100_000, audit: 365 });
     let mut project = config.projects["shop"].record();
     project["dir"] = "DIR".into();
     insta::assert_json_snapshot!(json!({ "project": project, "job": job.record() }));

@@ -14,7 +14,7 @@ use crate::{
     engine::Refusal,
     fold,
     model::{
-        AlertEvent, AlertEventKind, AssetEventKind, AttemptId, EventKind, JobEventKind, NodeState,
+        AlertEvent, AlertEventKind, AssetEventKind, AttemptId, By, EventKind, JobEventKind, NodeState,
         NotificationKind, Project, ResultsSource, RetryDecision, Run, RunId, Severity, Tick, Trigger,
         nearest,
     },
@@ -283,7 +283,7 @@ impl Dispatcher {
         &mut self,
         name: String,
         until: Option<Timestamp>,
-        by: String,
+        by: By,
     ) -> Result<Result<(), Refusal>, StoreError> {
         let alerts = self.alerts();
         // Those of the plugins folder may not have been looked at yet.
@@ -319,7 +319,7 @@ fn matters(entry: &Entry) -> bool {
             _ => false,
         },
         Entry::Asset(_) => true,
-        Entry::Plugin(_) | Entry::Alert(_) | Entry::Call(_) => false,
+        Entry::Plugin(_) | Entry::Alert(_) | Entry::Call(_) | Entry::Host(_) => false,
     }
 }
 

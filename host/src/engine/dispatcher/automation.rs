@@ -11,7 +11,7 @@ use crate::{
     crash,
     engine::{Refusal, request},
     model::{
-        Automation, Cursor, Event, EventKind, JobEvent, JobEventKind, Launch, Run, RunId, Tick, Trigger,
+        Automation, By, Cursor, Event, EventKind, JobEvent, JobEventKind, Launch, Run, RunId, Tick, Trigger,
         TriggerState, nearest,
     },
     store::{Entry, RunEnd, StoreError},
@@ -86,7 +86,7 @@ impl Dispatcher {
         &mut self,
         job: String,
         paused: bool,
-        by: String,
+        by: By,
         answer: &mpsc::Sender<Result<(), Refusal>>,
     ) -> Result<(), StoreError> {
         let Some(configured) = self.config.jobs.get(&job) else {
@@ -159,7 +159,7 @@ impl Dispatcher {
             match request::of_job(&self.config, job, launch, key) {
                 Some(request) => {
                     if job.automated.overlap == OverlapPolicy::CancelPrevious {
-                        let by = format!("{} of {}", trigger.via(), job.name);
+                        let by = By::new(format!("{} of {}", trigger.via(), job.name), trigger.via());
                         unfinished.into_iter().for_each(|run| self.add_cancel(batch, run, &by));
                     }
                     tick.run = Some(self.add_request(batch, request)?);
@@ -172,9 +172,9 @@ impl Dispatcher {
     }
 
     /// Adds that a run has to make way, so that it does whatever happens behind the commit.
-    fn add_cancel(&self, batch: &mut Batch, run: RunId, by: &str) {
+    fn add_cancel(&self, batch: &mut Batch, run: RunId, by: &By) {
         if !batch.cancelled.contains(&run) {
-            let kind = EventKind::CancelRequested { by: by.to_owned() };
+            let kind = EventKind::CancelRequested { by: by.clone() };
             batch.entries.push(Event { run, at: self.world.now(), kind }.into());
             batch.cancelled.push(run);
         }

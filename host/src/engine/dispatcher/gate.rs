@@ -5,9 +5,12 @@ use std::sync::Arc;
 use super::Dispatcher;
 use crate::{
     config,
-    dbt::{can_be_narrowed, exact_selectors, list_arguments, narrowed_arguments},
-    engine::{Update, gate::gated},
-    model::{AtTheGate, AttemptId, FailedCheck, Gate, Project, Run},
+    dbt::{can_be_narrowed, list_arguments, narrowed_arguments},
+    engine::{
+        Update,
+        gate::{gated, left},
+    },
+    model::{AtTheGate, AttemptId, Gate, Run},
     project::Opened,
     store::StoreError,
 };
@@ -64,7 +67,7 @@ impl Dispatcher {
         if gate == Gate::Ignore || !can_be_narrowed(args) || list_arguments(args).is_none() {
             return Ok(Passage::Open);
         }
-        let failed = self.failed_checks(&opened.project)?;
+        let failed = self.store.standing_failures(&opened.project)?;
         if failed.is_empty() {
             return Ok(Passage::Open);
         }
@@ -101,10 +104,7 @@ impl Dispatcher {
             self.tell(run.id, || Update::Notice { text });
             return Ok(Passage::Found(found, plan, None));
         }
-        let blocked =
-            |id: &&str| found.nodes.binary_search_by(|node| node.unique_id.as_str().cmp(id)).is_ok();
-        let left = plan.iter().map(String::as_str).filter(|id| !blocked(id));
-        let selectors = exact_selectors(&opened.project, left);
+        let selectors = left(&opened.project, &plan, &found.nodes);
         match narrowed_arguments(args, &selectors) {
             Some(args) => Ok(Passage::Found(found, plan, Some(args))),
             None => {
@@ -134,22 +134,5 @@ impl Dispatcher {
             }
             None => false,
         }
-    }
-
-    /// The checks of a project that failed when they were made last, and whose assets have not been built since: what was
-    /// built later is another matter.
-    fn failed_checks(&self, project: &Project) -> Result<Vec<FailedCheck>, StoreError> {
-        let mut failed = Vec::new();
-        for (unique_id, run, at) in self.store.failed_checks(&project.name)? {
-            let Some(check) = project.check(&unique_id) else { continue };
-            let mut rebuilt = false;
-            for asset in &check.assets {
-                rebuilt |= self.store.last_built(&project.name, asset)?.is_some_and(|built| built > at);
-            }
-            if !rebuilt {
-                failed.push(FailedCheck { unique_id, run });
-            }
-        }
-        Ok(failed)
     }
 }

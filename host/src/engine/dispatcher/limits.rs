@@ -75,6 +75,7 @@ impl Dispatcher {
                 Due::Housekeeping => {
                     unless_full(self.store.forget_notifications(self.retention(), now))?;
                     unless_full(self.store.forget_ticks(self.retention(), now))?;
+                    unless_full(self.store.forget_deeds(self.retention(), now))?;
                     unless_full(self.store.forget_calls(self.retention(), now))?;
                     self.due.insert((later(now, HOUSEKEEPING), Due::Housekeeping));
                 }

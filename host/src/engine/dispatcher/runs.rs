@@ -8,7 +8,7 @@ use crate::{
     engine::{Names, Refusal, Update, causes::name_causes, message::Ended, resume::resume},
     fold,
     model::{
-        AtTheGate, Attempt, AttemptId, Decided, Event, EventKind, ExitStatus, PluginCall, ResultsSource,
+        AtTheGate, Attempt, AttemptId, By, Decided, Event, EventKind, ExitStatus, PluginCall, ResultsSource,
         RetryDecision, Run, RunId, RunState, StepRequest, Stop,
     },
     project::Opened,
@@ -321,7 +321,7 @@ impl Dispatcher {
         self.go_on(id.run)
     }
 
-    pub(super) fn cancel(&mut self, id: RunId, by: String) -> Result<(), StoreError> {
+    pub(super) fn cancel(&mut self, id: RunId, by: By) -> Result<(), StoreError> {
         let Some(run) = self.store.run(id)?.filter(|run| !run.state.is_finished()) else { return Ok(()) };
         if run.cancelled_by.is_none() {
             self.commit(id, vec![EventKind::CancelRequested { by }])?;

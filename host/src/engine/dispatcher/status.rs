@@ -2,19 +2,20 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Dispatcher;
 use crate::{
     engine::Ending,
     model::{
-        AlertEventKind, AssetEventKind, Decided, EventKind, JobEventKind, PluginEventKind, RetryDecision,
-        RunId, RunRequest, RunState,
+        AlertEventKind, AssetEventKind, Decided, EventKind, HostEventKind, JobEventKind, PluginEventKind,
+        RetryDecision, RunId, RunRequest, RunState,
     },
     store::{Entry, Store},
 };
 
 /// How a host is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Its version.
     pub version: String,
@@ -23,6 +24,7 @@ pub struct Status {
     /// Since when.
     pub since: Timestamp,
     /// The configuration file that it works by.
+    #[schema(value_type = String)]
     pub config_file: std::path::PathBuf,
     /// Why a newer state of that file was refused.
     pub config_problem: Option<String>,
@@ -45,10 +47,13 @@ pub struct Status {
     /// How many deliveries of notifications have failed so far, and are tried again.
     #[serde(default)]
     pub failing_deliveries: u64,
+    /// Where the UI and the API answer, as the host itself sees it; null where they do not.
+    #[serde(default)]
+    pub listening: Option<String>,
 }
 
 /// How a project is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProjectStatus {
     /// Its name.
     pub name: String,
@@ -59,7 +64,7 @@ pub struct ProjectStatus {
 }
 
 /// A run that has not ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RunStatus {
     /// Which.
     pub run: RunId,
@@ -74,7 +79,7 @@ pub struct RunStatus {
 }
 
 /// The next tick of a schedule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NextTick {
     /// When.
     pub at: Timestamp,
@@ -127,6 +132,7 @@ impl Dispatcher {
             next,
             paused,
             failing_deliveries: self.outbox.failing(),
+            listening: None,
         }
     }
 
@@ -174,7 +180,7 @@ pub(super) fn log(entry: &Entry, store: &Store) {
                 }
                 EventKind::RunRefused { reason } => tracing::warn!(run, job = job(), reason, "run refused"),
                 EventKind::CancelRequested { by } => {
-                    tracing::info!(run, job = job(), by, "run is being cancelled")
+                    tracing::info!(run, job = job(), by = by.user, via = by.via, "run is being cancelled")
                 }
                 EventKind::StopRequested { stop } => {
                     tracing::warn!(run, job = job(), reason = stop.reason, "run is being stopped");
@@ -238,8 +244,12 @@ pub(super) fn log(entry: &Entry, store: &Store) {
                 JobEventKind::TriggerRemoved { trigger } => {
                     tracing::info!(job, trigger = trigger.to_string(), "trigger removed");
                 }
-                JobEventKind::JobPaused { by } => tracing::info!(job, by, "job paused"),
-                JobEventKind::JobResumed { by } => tracing::info!(job, by, "job resumed"),
+                JobEventKind::JobPaused { by } => {
+                    tracing::info!(job, by = by.user, via = by.via, "job paused")
+                }
+                JobEventKind::JobResumed { by } => {
+                    tracing::info!(job, by = by.user, via = by.via, "job resumed")
+                }
                 _ => {}
             }
         }
@@ -292,14 +302,38 @@ pub(super) fn log(entry: &Entry, store: &Store) {
                     tracing::debug!(alert, kind = kind.as_str(), title, reason, "notification suppressed");
                 }
                 AlertEventKind::AlertSnoozed { until: Some(until), by } => {
-                    tracing::info!(alert, by, "alert snoozed until {until:.0}");
+                    tracing::info!(alert, by = by.user, via = by.via, "alert snoozed until {until:.0}");
                 }
                 AlertEventKind::AlertSnoozed { until: None, by } => {
-                    tracing::info!(alert, by, "alert is told of again");
+                    tracing::info!(alert, by = by.user, via = by.via, "alert is told of again");
                 }
                 _ => {}
             }
         }
+        Entry::Host(event) => log_host(&event.kind),
         Entry::Call(_) => {}
+    }
+}
+
+/// Logs what someone did to the host; what the host logs itself, where it happens, is left out.
+fn log_host(kind: &HostEventKind) {
+    match kind {
+        HostEventKind::TokenCreated { by, name, role, .. } => {
+            tracing::info!(name, role = role.as_str(), by = by.user, via = by.via, "token made");
+        }
+        HostEventKind::TokenRotated { by, name, .. } => {
+            tracing::info!(name, by = by.user, via = by.via, "token exchanged for another");
+        }
+        HostEventKind::TokenRevoked { by, name } => {
+            tracing::info!(name, by = by.user, via = by.via, "token revoked");
+        }
+        HostEventKind::SessionBegun { by, peer } => tracing::info!(by = by.user, peer, "logged in"),
+        HostEventKind::LoginFailed { peer, kept_out: false, .. } => {
+            tracing::warn!(peer, "someone came with what is no token");
+        }
+        HostEventKind::LoginFailed { peer, kept_out: true, .. } => {
+            tracing::warn!(peer, "someone came too often with what is no token, and is kept out for a while");
+        }
+        _ => {}
     }
 }

@@ -51,6 +51,7 @@ impl Dispatcher {
             let _ = answer.send(refused.clone().map_or(run, Err));
         }
         if refused.is_none() {
+            self.news.send_replace(self.store.last_event());
             let at = self.world.now();
             for (run, request) in batch.requested {
                 super::status::log_request(run, &request);
@@ -66,7 +67,7 @@ impl Dispatcher {
     fn stranger_of(&self, request: &RunRequest) -> Result<Option<Refusal>, StoreError> {
         let Some(id) = self.store.run_of_key(&request.key)? else { return Ok(None) };
         let run = self.store.run(id)?;
-        let other = |run: &&Run| (&run.request.project, &run.request.job) != (&request.project, &request.job);
+        let other = |run: &&Run| !run.request.is_like(request);
         Ok(run.as_ref().filter(other).map(|run| Refusal {
             hint: Some("choose another key".to_owned()),
             ..Refusal::new(format!("`{}` is the key of run {id} of {}", request.key, run.title()))

@@ -142,6 +142,8 @@ fn run(state: RunState, steps: Vec<Step>) -> Run {
             resumes: None,
             retry: None,
             gate: Default::default(),
+            parameters: Default::default(),
+            selection: None,
         },
         state,
         reason: None,

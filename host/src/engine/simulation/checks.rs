@@ -153,7 +153,7 @@ impl Universe {
                     }
                 }
                 Entry::Job(event) => self.told_of_job(event, &mut batch),
-                Entry::Plugin(_) | Entry::Alert(_) | Entry::Asset(_) | Entry::Call(_) => {}
+                Entry::Plugin(_) | Entry::Alert(_) | Entry::Asset(_) | Entry::Call(_) | Entry::Host(_) => {}
             }
         }
         self.told_together(&batch);
@@ -236,7 +236,7 @@ impl Universe {
             EventKind::CancelRequested { by } => {
                 told.cancelled = true;
                 told.stopping.get_or_insert(now);
-                if by == "ada" && !cancels.contains(&run) {
+                if by.user == "ada" && !cancels.contains(&run) {
                     wrong(format!("nobody has cancelled run {run}"));
                 }
             }

@@ -167,7 +167,7 @@ impl Simulation {
                 if let Some(run) = universe.some_run(false) {
                     universe.note(format!("ada cancels {run}"));
                     universe.checks.cancels.insert(run);
-                    tell(Message::Cancel { run, by: "ada".to_owned(), answer: None });
+                    tell(Message::Cancel { run, by: "ada".into(), answer: None });
                 }
             }
             Load::Resume => {
@@ -181,7 +181,7 @@ impl Simulation {
                 if let Some(job) = universe.some_job() {
                     let paused = !universe.checks.paused.contains(&job);
                     universe.note(format!("ada pauses {job}: {paused}"));
-                    tell(Message::Pause { job, paused, by: "ada".to_owned(), answer: mpsc::channel().0 });
+                    tell(Message::Pause { job, paused, by: "ada".into(), answer: mpsc::channel().0 });
                 }
             }
             Load::Reload => {

@@ -339,6 +339,9 @@ impl Simulation {
                 return Err(format!("what starts {job} is not what its events tell"));
             }
         }
+        if !store.rebuild_audit().unwrap() {
+            return Err("the trail of who did what is not what the events tell".to_owned());
+        }
         if !store.rebuild_alert("all").unwrap() {
             return Err("what the alert knows is not what its events tell".to_owned());
         }

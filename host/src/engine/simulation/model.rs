@@ -137,7 +137,7 @@ impl Model {
     pub(super) fn text(&self) -> String {
         let (runs, ticks) = self.keeps.map_or((1_000_000, 1_000_000), |keeps| (keeps, keeps));
         let mut text = format!(
-            "[retention]\ndays = 100000\nruns = {runs}\nticks = {ticks}\n[queue]\nmax_runs = {}\n[locks]\nwide = 2\n\
+            "[retention]\ndays = 100000\naudit = 100000\nruns = {runs}\nticks = {ticks}\n[queue]\nmax_runs = {}\n[locks]\nwide = 2\n\
              narrow = {}\n[projects.p0]\n[projects.p1]\n[projects.p2]\n\
              [destinations.here.file]\npath = \"here\"\n[destinations.there.file]\npath = \"there\"\n\
              [alerts.all]\nnotifier = \"builtin:webhook\"\ndestinations = [\"here\", \"there\"]\ngroup_by = \"run\"\n\

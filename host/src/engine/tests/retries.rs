@@ -151,7 +151,7 @@ fn a_run_that_waits_can_be_cancelled_and_keeps_no_host_from_ending() {
     bench.end(nth(1, 2), 1, LOCKED);
     bench.decide(nth(1, 2), retry(60, RetryScope::All, None));
     bench.clock.store(90, Ordering::Relaxed);
-    bench.send(Message::Cancel { run, by: "ada".to_owned(), answer: None });
+    bench.send(Message::Cancel { run, by: "ada".into(), answer: None });
     let ended = bench.run(run);
     assert_eq!((ended.state, ended.steps[0].state), (RunState::Cancelled, RunState::Cancelled));
     assert_eq!(ended.finished_at, Some(Timestamp::from_second(90).unwrap()));
@@ -186,7 +186,7 @@ fn nobody_is_asked_about_what_was_stopped_or_is_gone() {
     }
     let mut bench = bench();
     let run = bench.request("shop", &["build"]);
-    bench.send(Message::Cancel { run, by: "ada".to_owned(), answer: None });
+    bench.send(Message::Cancel { run, by: "ada".into(), answer: None });
     assert_eq!(gone(&mut bench, Some(ExitStatus { code: Some(1), cancelled: true, ..at })), 0);
     assert_eq!(bench.run(run).state, RunState::Cancelled);
 }

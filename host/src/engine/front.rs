@@ -1,0 +1,169 @@
+//! The front of the host: what it does for whoever asks, through the API or in this process, and what they may look at. It puts
+//! messages to the dispatcher and waits for the answers; it decides nothing.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::{Configuration, Mail, Message, Refusal, Shelf, Status, Update, tokens};
+use crate::{
+    model::{By, HostEventKind, Launch, Role, RunId, RunRequest},
+    plugins::Catalogue,
+    store::{Reader, StoreError},
+};
+
+/// The front of a host. Clones are of the same host.
+#[derive(Clone)]
+pub struct Front {
+    pub(super) mail: Mail,
+    pub(super) configuration: Arc<Configuration>,
+    pub(super) catalogue: Catalogue,
+    pub(super) shelf: Shelf,
+    pub(super) news: watch::Receiver<u64>,
+    pub(super) state_dir: PathBuf,
+    pub(super) pulse: Arc<AtomicU64>,
+    pub(super) listening: Arc<OnceLock<SocketAddr>>,
+}
+
+impl Front {
+    /// Asks for a run; gives its number once it is on record.
+    pub fn request(&self, request: RunRequest) -> Result<RunId, Refusal> {
+        self.asked(|answer| Message::Request { request: Box::new(request), answer })?
+    }
+
+    /// Asks for what is left to do of a run; gives the number of the run that does it.
+    pub fn resume(&self, run: RunId, launch: Launch) -> Result<RunId, Refusal> {
+        self.asked(|answer| Message::Resume { run, launch, answer })?
+    }
+
+    /// Asks for a run to be stopped; returns once that is on record.
+    pub fn cancel(&self, run: RunId, by: impl Into<By>) -> Result<(), Refusal> {
+        self.asked(|answer| Message::Cancel { run, by: by.into(), answer: Some(answer) })
+    }
+
+    /// Listens to a run: a snapshot, then what happens to it.
+    pub fn listen(&self, run: RunId) -> mpsc::Receiver<Update> {
+        let (updates, receiver) = mpsc::channel();
+        let _ = self.mail.send(Message::Listen { run, updates });
+        receiver
+    }
+
+    /// Pauses what starts a job by itself, or resumes it.
+    pub fn pause(&self, job: String, paused: bool, by: impl Into<By>) -> Result<(), Refusal> {
+        self.asked(|answer| Message::Pause { job, paused, by: by.into(), answer })?
+    }
+
+    /// Tells nothing of an alert until a time; none ends that.
+    pub fn snooze(&self, alert: String, until: Option<Timestamp>, by: impl Into<By>) -> Result<(), Refusal> {
+        self.asked(|answer| Message::Snooze { alert, until, by: by.into(), answer })?
+    }
+
+    /// Reads the configuration again; gives what changed.
+    pub fn reload(&self, by: impl Into<By>) -> Result<Vec<String>, Refusal> {
+        self.configuration.reload(&by.into())
+    }
+
+    /// Puts on record what happened to the host; returns once it is.
+    pub fn note(&self, kind: HostEventKind) -> Result<(), Refusal> {
+        self.asked(|answer| Message::Note { kind, answer: Some(answer) })
+    }
+
+    /// Makes a token, which nobody sees again.
+    pub fn new_token(&self, name: String, role: Role, by: impl Into<By>) -> Result<String, Refusal> {
+        if let Some(refusal) = tokens::refuse_name(&name) {
+            return Err(refusal);
+        }
+        let token = tokens::mint()?;
+        let kind =
+            HostEventKind::TokenCreated { by: by.into(), name, role, digests: tokens::digests(&token) };
+        self.asked(|answer| Message::Token { kind, answer })??;
+        Ok(token)
+    }
+
+    /// Exchanges a token for another one of the same name and role; the old one is worth nothing from here on.
+    pub fn rotate_token(&self, name: String, by: impl Into<By>) -> Result<String, Refusal> {
+        let token = tokens::mint()?;
+        let kind = HostEventKind::TokenRotated { by: by.into(), name, digests: tokens::digests(&token) };
+        self.asked(|answer| Message::Token { kind, answer })??;
+        Ok(token)
+    }
+
+    /// Makes a token worth nothing.
+    pub fn revoke_token(&self, name: String, by: impl Into<By>) -> Result<(), Refusal> {
+        let kind = HostEventKind::TokenRevoked { by: by.into(), name };
+        self.asked(|answer| Message::Token { kind, answer })?
+    }
+
+    /// How the host is.
+    pub fn status(&self) -> Result<Status, Refusal> {
+        let status = self.asked(Message::Status)?;
+        Ok(Status { listening: self.listening().map(|address| format!("http://{address}")), ..status })
+    }
+
+    /// The address at which the UI and the API answer; none where they do not, or not yet.
+    pub fn listening(&self) -> Option<SocketAddr> {
+        self.listening.get().copied()
+    }
+
+    /// Says at which address the UI and the API answer.
+    pub fn set_listening(&self, address: SocketAddr) {
+        let _ = self.listening.set(address);
+    }
+
+    /// Counts on for as long as the dispatcher works.
+    pub fn pulse(&self) -> u64 {
+        self.pulse.load(Ordering::Relaxed)
+    }
+
+    /// Asks the host to leave, and what is under way to whoever comes next.
+    pub fn hand_over(&self, by: impl Into<By>) -> Result<(), Refusal> {
+        self.note(HostEventKind::HandedOver { by: by.into() })?;
+        self.asked(Message::HandOver)
+    }
+
+    /// The configuration that it works by, and how it is read again.
+    pub fn configuration(&self) -> &Arc<Configuration> {
+        &self.configuration
+    }
+
+    /// The plugins that it uses.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Its projects, as they were read last.
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// The number of the newest event on record, and word of each change of it.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.clone()
+    }
+
+    /// Its state directory.
+    pub fn state_dir(&self) -> &std::path::Path {
+        &self.state_dir
+    }
+
+    /// A reader of what it keeps.
+    pub fn reader(&self) -> Result<Reader, StoreError> {
+        Reader::open(&self.state_dir)
+    }
+
+    fn asked<T>(&self, message: impl FnOnce(mpsc::Sender<T>) -> Message) -> Result<T, Refusal> {
+        let (answer, answers) = mpsc::channel();
+        let gone = || Refusal::new("the host has stopped");
+        self.mail.send(message(answer)).map_err(|_| gone())?;
+        answers.recv().map_err(|_| gone())
+    }
+}

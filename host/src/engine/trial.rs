@@ -1,0 +1,122 @@
+//! A test of a destination: something to read that means nothing is sent there, at once, and nothing is kept of it.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::Refusal;
+use crate::{
+    config::{Config, Destination},
+    deliver::{self, Delivered, DeliveryError},
+    model::{DeliveryRequest, DestinationName, Notification, NotificationKind, json_of, nearest},
+    plugins::Catalogue,
+};
+
+/// Who sends the test, for its text.
+pub const BY_COMMAND: &str = "`tidegate notify test`";
+
+/// What came of one request of a test.
+pub struct Tried {
+    /// What the other side said, or why it did not get there.
+    pub result: Result<Delivered, DeliveryError>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// The destination with a name.
+pub fn destination<'a>(config: &'a Config, name: &str) -> Result<&'a Destination, Refusal> {
+    let all = &config.destinations;
+    all.get(name).ok_or_else(|| {
+        let hint = match nearest(name, all.keys().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if all.is_empty() => "add `[destinations.NAME]`".to_owned(),
+            None => format!("destinations are {}", all.keys().cloned().collect::<Vec<_>>().join(", ")),
+        };
+        let message = format!("there is no destination `{name}` in {}", config.file.display());
+        Refusal { hint: Some(hint), ..Refusal::new(message) }
+    })
+}
+
+/// What is sent as a test: what a notifier makes of it, or where none is named as little as a destination of this kind takes.
+/// A notifier sees this one destination, so that it can send to no other. The error is what the notifier did instead.
+pub fn requests(
+    catalogue: &Catalogue,
+    destination: &Destination,
+    notifier: Option<&str>,
+    by: &str,
+    at: Timestamp,
+) -> Result<Vec<DeliveryRequest>, Refusal> {
+    let Some(reference) = notifier else { return Ok(vec![plain(destination, by, at)]) };
+    let notifier =
+        catalogue.notifier(reference).map_err(|e| Refusal { message: e.to_string(), hint: e.hint() })?;
+    let known = [DestinationName { name: destination.name.clone(), kind: destination.kind().to_owned() }];
+    // What stands beside the plugin.
+    let config = catalogue.settings(reference).remove("config").and_then(json_of);
+    let config = config.map_or_else(|| "{}".to_owned(), |config| config.to_string());
+    let failed = |message: String| Refusal::new(format!("the notifier `{reference}` {message}"));
+    let requests = notifier
+        .render(&config, &known, &notification(destination, by, at))
+        .outcome
+        .map_err(|fault| failed(fault.to_string()))?
+        .map_err(|sentence| failed(format!("gives no message: {sentence}")))?;
+    match requests.iter().find(|request| request.destination != destination.name) {
+        Some(other) => {
+            Err(failed(format!("wants to send to `{}`, which it was not told of", other.destination)))
+        }
+        None => Ok(requests),
+    }
+}
+
+/// Sends one request of a test, from here.
+pub fn send(destination: &Destination, request: &DeliveryRequest, at: Timestamp) -> Tried {
+    let begun = Instant::now();
+    let result = deliver::deliver(destination, request, &key(at), at);
+    Tried { result, took: begun.elapsed() }
+}
+
+fn key(at: Timestamp) -> String {
+    format!("test-{}", at.as_nanosecond())
+}
+
+/// As little as a destination of this kind takes. Chats want a `text`.
+fn plain(destination: &Destination, by: &str, at: Timestamp) -> DeliveryRequest {
+    let title = format!("Test of the destination `{}`, sent by {by}", destination.name);
+    let line = json!({ "kind": "test", "at": at, "text": title }).to_string();
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let (headers, body) = match destination.kind() {
+        "http" => (vec![header("Content-Type", "application/json")], line),
+        "smtp" => (
+            vec![header("Subject", &title)],
+            format!("This mail was sent at {at} by {by}. Mails of this destination arrive here.\n"),
+        ),
+        _ => (Vec::new(), line),
+    };
+    DeliveryRequest {
+        destination: destination.name.clone(),
+        method: "POST".to_owned(),
+        path: String::new(),
+        headers,
+        body: body.into_bytes(),
+    }
+}
+
+fn notification(destination: &Destination, by: &str, at: Timestamp) -> Notification {
+    Notification {
+        id: key(at),
+        kind: NotificationKind::Test,
+        at,
+        title: format!("Test of the destination `{}`", destination.name),
+        text: Some(format!("Sent by {by}. Nothing has happened.")),
+        alert: "test".to_owned(),
+        project: None,
+        job: None,
+        run: None,
+        nodes: Vec::new(),
+        nodes_total: 0,
+        skipped: Vec::new(),
+        skipped_total: 0,
+        owners: Vec::new(),
+        link: None,
+    }
+}
