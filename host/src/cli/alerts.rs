@@ -1,22 +1,19 @@
 //! `tidegate alerts`: who is told of what, what is failing, and silence for a while.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
-use serde::Serialize;
 
 use super::{
     Context, Exit, Failure,
+    host::{Handle, join},
     launch::user,
     printer::{self, BAD, FAINT, ODD, styled},
     progress::short,
 };
 use crate::{
-    alert::Standing,
-    config::Alert,
     dbt::plain,
-    engine::{Ending, Handle, Role, join},
-    model::{NotificationKind, ResourceType, RunId, Subject},
+    engine::{self, Ending, Role},
+    model::{NotificationKind, ResourceType, Subject},
+    view::alerts::{self, AlertDetail},
 };
 
 /// Shows who is told of what, and what is failing.
@@ -81,44 +78,6 @@ fn words(subject: &Subject) -> String {
     }
 }
 
-/// An alert as JSON.
-#[derive(Serialize)]
-struct AlertJson<'a> {
-    name: &'a str,
-    /// Whether a notifier of the plugins folder brings it with it.
-    of_plugin: bool,
-    notifier: &'a str,
-    destinations: &'a [String],
-    on: Vec<&'static str>,
-    snoozed_until: Option<Timestamp>,
-    snoozed_by: Option<&'a str>,
-    /// Why its notifier could not write the last notification, which went out as a plain message.
-    fault: Option<&'a str>,
-    #[serde(skip)]
-    faulted: Option<(u64, Timestamp)>,
-    incidents: Vec<IncidentJson<'a>>,
-    failing: Vec<FailingJson<'a>>,
-}
-
-#[derive(Serialize)]
-struct IncidentJson<'a> {
-    since: Timestamp,
-    run: RunId,
-    job: &'a str,
-    told_at: Option<Timestamp>,
-    /// How many jobs and nodes had a part in it.
-    members: usize,
-    /// How many of them are not well.
-    failing: usize,
-}
-
-#[derive(Serialize)]
-struct FailingJson<'a> {
-    subject: &'a Subject,
-    since: Timestamp,
-    told: bool,
-}
-
 impl Alerts {
     /// Lists, or snoozes.
     pub fn run(self, context: &Context) -> Result<Exit, Failure> {
@@ -137,50 +96,17 @@ impl Alerts {
     }
 }
 
-/// The alerts that notifiers of the plugins folder bring with them.
-fn of_plugins(context: &Context) -> Vec<Alert> {
-    let Ok(catalogue) = context.catalogue() else { return Vec::new() };
+fn list(context: &Context, json: bool) -> Result<Exit, Failure> {
+    let catalogue = context.catalogue()?;
     catalogue.scan(false);
     for plugin in catalogue.in_folder() {
         if let Some((reason, _)) = plugin.refused {
             printer::warning(&format!("plugin `{}` is refused: {reason}", plugin.name));
         }
     }
-    let destinations: BTreeSet<_> = context.config.destinations.keys().cloned().collect();
-    let alerts = catalogue.notifiers().into_iter().filter_map(|name| {
-        match Alert::of_settings(&name, &catalogue.settings(&name), &destinations) {
-            Ok(alert) => alert.filter(|alert| !context.config.alerts.contains_key(&alert.name)),
-            Err(problem) => {
-                printer::warning(&format!("{name}.toml makes no alert: {problem}"));
-                None
-            }
-        }
-    });
-    alerts.collect()
-}
-
-fn list(context: &Context, json: bool) -> Result<Exit, Failure> {
-    let reader = context.reader()?;
-    let (standings, faults) = (reader.standings()?, reader.faults()?);
-    let of_plugins = of_plugins(context);
-    let now = Timestamp::now();
-    let own = context.config.alerts.values().map(|alert| (alert, false));
-    let all: BTreeMap<_, _> = own
-        .chain(of_plugins.iter().map(|alert| (alert, true)))
-        .map(|(alert, of_plugin)| (&alert.name, (alert, of_plugin)))
-        .collect();
-    let nothing = Standing::default();
-    let rows: Vec<_> = all
-        .into_iter()
-        .map(|(name, (alert, of_plugin))| {
-            let fault = faults.get(name);
-            AlertJson {
-                fault: fault.map(|(_, _, fault)| fault.as_str()),
-                faulted: fault.map(|(id, at, _)| (*id, *at)),
-                ..row(alert, of_plugin, standings.get(name).unwrap_or(&nothing), now)
-            }
-        })
-        .collect();
+    let destinations = context.config.destinations.keys().cloned().collect();
+    engine::alerts_of(&catalogue, &destinations).1.iter().for_each(|problem| printer::warning(problem));
+    let rows = alerts::list(&context.config, &catalogue, &context.reader()?, Timestamp::now())?;
     if json {
         printer::json(&rows)?;
         return Ok(Exit::Done);
@@ -195,53 +121,22 @@ fn list(context: &Context, json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn row<'a>(alert: &'a Alert, of_plugin: bool, standing: &'a Standing, now: Timestamp) -> AlertJson<'a> {
-    let snoozed = standing.snoozed(now);
-    let incidents = standing.incidents.iter().map(|(number, incident)| IncidentJson {
-        since: incident.since,
-        run: incident.run,
-        job: &incident.job,
-        told_at: incident.told.map(|(_, at)| at),
-        members: incident.members,
-        failing: standing.members(*number).count(),
-    });
-    let failing = standing.failing.iter().filter(|(_, failing)| failing.incident.is_none());
-    AlertJson {
-        name: &alert.name,
-        of_plugin,
-        notifier: &alert.notifier,
-        destinations: &alert.destinations,
-        on: alert.rule.on.iter().copied().map(NotificationKind::as_str).collect(),
-        snoozed_until: snoozed.map(|(until, _)| until),
-        snoozed_by: snoozed.map(|(_, by)| by),
-        fault: None,
-        faulted: None,
-        incidents: incidents.collect(),
-        failing: failing
-            .map(|(subject, failing)| FailingJson {
-                subject,
-                since: failing.since,
-                told: failing.told.is_some(),
-            })
-            .collect(),
-    }
-}
-
-fn show(row: &AlertJson<'_>) {
+fn show(row: &AlertDetail) {
+    let on: Vec<_> = row.on.iter().copied().map(NotificationKind::as_str).collect();
     let from = if row.of_plugin { " (of the plugins folder)" } else { "" };
     printer::line(format!(
         "{}{from}  {}",
-        styled(printer::STRONG, row.name),
+        styled(printer::STRONG, &row.name),
         styled(
             FAINT,
-            format!("{} by {} to {}", row.on.join(", "), plain(row.notifier), row.destinations.join(", "))
+            format!("{} by {} to {}", on.join(", "), plain(&row.notifier), row.destinations.join(", "))
         )
     ));
-    if let (Some(until), Some(by)) = (row.snoozed_until, row.snoozed_by) {
+    if let (Some(until), Some(by)) = (row.snoozed_until, &row.snoozed_by) {
         let by = plain(by);
         printer::line(format!("  {} by {by} until {}", styled(ODD, "snoozed"), printer::time(until)));
     }
-    if let (Some(fault), Some((notification, at))) = (row.fault, row.faulted) {
+    if let (Some(fault), Some(notification), Some(at)) = (&row.fault, row.fault_notification, row.fault_at) {
         let (at, fault) = (printer::time(at), plain(fault));
         let what = format!("notification {notification} went out as a plain message at {at}: {fault}");
         printer::line(format!("  {} {what}", styled(BAD, "notifier")));
@@ -253,14 +148,14 @@ fn show(row: &AlertJson<'_>) {
             styled(BAD, "incident"),
             printer::time(incident.since),
             incident.run,
-            plain(incident.job),
+            plain(&incident.job),
             incident.failing,
             incident.members,
         ));
     }
     for failing in row.failing.iter().take(20) {
         let told = if failing.told { "" } else { ", not told" };
-        let subject = plain(&words(failing.subject));
+        let subject = plain(&words(&failing.subject));
         printer::line(format!(
             "  {} since {}: {subject}{told}",
             styled(BAD, "failing"),
@@ -274,9 +169,9 @@ fn show(row: &AlertJson<'_>) {
 
 fn snooze(context: &Context, alert: String, until: Option<Timestamp>) -> Result<Exit, Failure> {
     match join(context.config.clone(), Role::Chore)? {
-        Handle::Client(client) => client.snooze(alert.clone(), until, user())?,
+        Handle::Client(client) => client.snooze(&alert, until)?,
         Handle::Host(host) => {
-            let done = host.snooze(alert.clone(), until, user());
+            let done = host.front().snooze(alert.clone(), until, user());
             host.end(Ending::Now);
             host.finish()?;
             done?;

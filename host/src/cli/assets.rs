@@ -7,7 +7,6 @@ use super::{
     asset_json::AssetJson,
     assets_show,
     printer::{self, FAINT, styled},
-    selection,
 };
 use crate::{
     config,
@@ -113,15 +112,9 @@ fn select(
     if selection.is_empty() {
         return Ok(None);
     }
-    let native: Option<Vec<_>> =
-        selection.iter().map(|part| selection::natively(&opened.project, part)).collect();
-    if let Some(found) = native {
-        let lists = found.into_iter().collect::<Result<Vec<_>, _>>()?;
-        return Ok(Some(lists.into_iter().flatten().collect()));
+    if engine::selection::by_keys(&opened.project, selection).is_none() {
+        printer::note(styled(FAINT, "resolving the selection (dbt ls)"));
     }
-    printer::note(styled(FAINT, "resolving the selection (dbt ls)"));
-    let mut args = vec!["ls".to_owned(), "--select".to_owned()];
-    args.extend(selection::to_dbt(context, project, selection)?);
-    let ids = engine::select(&context.config.state_dir, project, opened, &args)?;
-    Ok(Some(ids.into_iter().collect()))
+    let found = engine::selection::resolve(&context.config.state_dir, project, opened, selection)?;
+    Ok(Some(found))
 }

@@ -14,6 +14,7 @@ use crate::{
     dbt::{NodeDetails, node_details, plain},
     model::{Asset, AssetFreshness, Check, Project},
     store::{CheckResult, Materialization, SourceLook},
+    view,
 };
 
 /// Shows one asset.
@@ -125,7 +126,7 @@ impl Show {
             }
         }
         if let Some(fresh) = &fresh {
-            let (word, since) = (freshness::word(fresh), printer::time(fresh.since));
+            let (word, since) = (view::freshness::word(fresh), printer::time(fresh.since));
             field("freshness", &format!("{word} since {since}; {}", freshness::limit(&fresh.fresh_within)));
         }
         lineage(project, asset);

@@ -59,6 +59,7 @@ impl Check {
         for project in context.config.projects.values() {
             check_project(&context, project, &mut findings);
         }
+        context.config.jobs.values().for_each(|job| check_webhook(job, &mut findings));
         for destination in context.config.destinations.values() {
             check_destination(destination, &mut findings);
         }
@@ -124,6 +125,20 @@ fn check_destination(destination: &config::Destination, findings: &mut Findings)
     }
     if unusable.is_empty() {
         findings.good(&what);
+    }
+}
+
+/// The same of what signs requests that start a job.
+fn check_webhook(job: &config::Job, findings: &mut Findings) {
+    let Some(secret) = &job.webhook else { return };
+    let what = format!("job `{}`: the secret of its webhook", job.name);
+    match deliver::secret(secret) {
+        Err(missing) => findings.warning(&format!("{what} is missing: {missing}")),
+        Ok(secret) if secret.chars().count() < config::web::LEAST_SECRET => {
+            let least = config::web::LEAST_SECRET;
+            findings.warning(&format!("{what} has less than {least} characters, and could be guessed"));
+        }
+        Ok(_) => {}
     }
 }
 

@@ -12,9 +12,15 @@ use std::{
 
 use signal_hook::{consts, iterator::Signals};
 
-use super::{Context, Exit, Failure, printer, progress::Progress, summary};
+use super::{
+    Context, Exit, Failure,
+    host::{Handle, Hosting, join},
+    printer,
+    progress::Progress,
+    summary,
+};
 use crate::{
-    engine::{Client, ClientError, Ending, Handle, Host, Refusal, Role, Update, join},
+    engine::{Client, ClientError, Ending, Host, Refusal, Role, Update},
     fold,
     model::{Launch, Run, RunId, RunRequest},
 };
@@ -64,7 +70,7 @@ enum Want {
 /// A run that is listened to.
 struct Connection {
     /// This process, where it is the host.
-    host: Option<Host>,
+    host: Option<Hosting>,
     run: RunId,
     news: mpsc::Receiver<Update>,
 }
@@ -76,7 +82,7 @@ fn connect(context: &Context, want: &Want, interrupts: &Interrupts) -> Result<Co
         match join(Arc::clone(&context.config), Role::Errand)? {
             Handle::Host(host) => match asked(&host, want) {
                 Ok(run) => {
-                    let (news, cancel) = (host.listen(run), host.canceller());
+                    let (news, cancel) = (host.front().listen(run), host.canceller());
                     interrupts.cancel_by(move || cancel(run, user()));
                     return Ok(Connection { host: Some(host), run, news });
                 }
@@ -92,7 +98,7 @@ fn connect(context: &Context, want: &Want, interrupts: &Interrupts) -> Result<Co
                 let cancel = client.canceller();
                 match asked_of(client, want, context) {
                     Ok((run, news)) => {
-                        interrupts.cancel_by(move || cancel(run, user()));
+                        interrupts.cancel_by(move || cancel(run));
                         return Ok(Connection { host: None, run, news });
                     }
                     Err(ClientError::Broken(_)) => {}
@@ -107,8 +113,8 @@ fn connect(context: &Context, want: &Want, interrupts: &Interrupts) -> Result<Co
 
 fn asked(host: &Host, want: &Want) -> Result<RunId, Refusal> {
     match want {
-        Want::Run(request) => host.request((**request).clone()),
-        Want::Resume(run) => host.resume(*run, launched()),
+        Want::Run(request) => host.front().request((**request).clone()),
+        Want::Resume(run) => host.front().resume(*run, launched()),
         Want::Listen(run) => Ok(*run),
     }
 }
@@ -213,13 +219,14 @@ fn follow(
 }
 
 /// Ends the host when the runs that others have asked for have ended too.
-fn finish(host: Host) -> Result<(), Failure> {
+fn finish(host: Hosting) -> Result<(), Failure> {
     host.end(Ending::Idle);
     let begun = Instant::now();
     let mut told = false;
     while !host.is_finished() {
         if !told && begun.elapsed() > Duration::from_millis(500) {
-            let runs = host.status().is_some_and(|status| status.queued > 0 || !status.running.is_empty());
+            let runs =
+                host.front().status().is_ok_and(|status| status.queued > 0 || !status.running.is_empty());
             printer::note(if runs {
                 "runs that others asked for go on in this process; Ctrl-C leaves them to whoever comes next"
             } else {

@@ -8,15 +8,18 @@ mod alerts;
 mod asset_json;
 mod assets;
 mod assets_show;
+mod audit;
 mod check;
 mod context;
 mod exit;
 mod freshness;
+mod host;
 mod init;
 mod jobs;
 mod launch;
 mod logs;
 mod notify;
+mod parameters;
 pub mod plugin;
 mod printer;
 mod progress;
@@ -25,10 +28,10 @@ mod run;
 mod runs;
 mod runs_show;
 mod schedules;
-mod selection;
 mod serve;
 mod status;
 mod summary;
+mod token;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -92,6 +95,11 @@ enum Verb {
     /// List the destinations of notifications, or try one out
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
+    /// Show who did what
+    Audit(audit::Audit),
+    /// Make, list and revoke tokens: who may ask over the network
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// List, make, test and inspect plugins
     #[command(subcommand)]
     Plugin(plugin::PluginVerb),
@@ -104,6 +112,9 @@ enum Verb {
     /// Print the JSON Schema of tidegate.toml
     #[command(hide = true)]
     Schema,
+    /// Print the description of the API
+    #[command(hide = true)]
+    Openapi,
 }
 
 /// Runs the command line of this process.
@@ -149,6 +160,8 @@ fn run(common: Common, verb: Verb) -> Result<Exit, Failure> {
         Verb::Status(status) => status.run(&Context::of_state(&common)?),
         Verb::Reload(reload) => reload.run(&Context::of_state(&common)?),
         Verb::Alerts(alerts) => alerts.run(&context()?),
+        Verb::Audit(audit) => audit.run(&Context::of_state(&common)?),
+        Verb::Token(command) => command.run(&Context::of_state(&common)?),
         Verb::Notify(command) => command.run(&context()?),
         Verb::Plugin(plugin::PluginVerb::Ls(ls)) => ls.run(&Context::of_state(&common)?),
         Verb::Plugin(plugin::PluginVerb::Calls(calls)) => calls.run(&Context::of_state(&common)?),
@@ -171,6 +184,10 @@ fn run(common: Common, verb: Verb) -> Result<Exit, Failure> {
         Verb::Schema => {
             let schema = serde_json::to_string_pretty(&crate::config::schema());
             printer::line(schema.map_err(|e| Failure::new(e.to_string()))?);
+            Ok(Exit::Done)
+        }
+        Verb::Openapi => {
+            printer::line(crate::web::description().map_err(|e| Failure::new(e.to_string()))?);
             Ok(Exit::Done)
         }
     }

@@ -22,7 +22,7 @@ use clap::Subcommand;
 
 use crate::plugins::{LoadError, SandboxError};
 
-pub use inspect::{Inspect, Report};
+pub use inspect::Inspect;
 pub use new::New;
 pub use test::Test;
 

@@ -15,6 +15,8 @@ use crate::{
     model::{Attempt, Event, EventKind, NodeResult, NodeState, Run, RunState, first_line, shell_words},
 };
 
+pub use crate::model::short_name as short;
+
 /// Drawn so often at the most: people see no more, and each drawing costs.
 const FRAMES_PER_SECOND: u8 = 8;
 
@@ -211,15 +213,4 @@ impl Progress {
             None => printer::note(line),
         }
     }
-}
-
-/// A node's name without dbt's resource type, package and hash: for nodes that are no assets.
-pub fn short(unique_id: &str) -> String {
-    let mut parts = unique_id.splitn(3, '.');
-    let (kind, name) = (parts.next().unwrap_or_default(), parts.nth(1).unwrap_or(unique_id));
-    // A generic test's id ends in a hash of ten hexadecimal digits.
-    let bare = name.rsplit_once('.').filter(|(_, hash)| {
-        kind == "test" && hash.len() == 10 && hash.chars().all(|c| c.is_ascii_hexdigit())
-    });
-    bare.map_or(name, |(bare, _)| bare).to_owned()
 }

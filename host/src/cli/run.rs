@@ -3,12 +3,11 @@
 use super::{
     Context, Exit, Failure,
     launch::{Once, launch, launched, leave},
-    selection,
+    parameters::{Call, request},
 };
 use crate::{
-    dbt,
-    engine::request::{of_job, of_steps},
-    model::{Gate, StepRequest, nearest},
+    engine::launch::{Wanted, What},
+    model::{Parameters, Selection},
 };
 
 /// Runs a job.
@@ -25,6 +24,14 @@ pub struct RunJob {
     /// Build what reads an asset whose test has failed in an earlier run, too
     #[arg(long)]
     ignore_gate: bool,
+    /// What the steps select in place of what they say, in dbt's selection syntax, or `key:ASSET/KEY`
+    #[arg(long, value_name = "SELECTION", num_args = 1..)]
+    select: Vec<String>,
+    /// What they leave out in place of what they say, in the same syntax
+    #[arg(long, value_name = "SELECTION", num_args = 1..)]
+    exclude: Vec<String>,
+    #[command(flatten)]
+    call: Call,
     #[command(flatten)]
     once: Once,
 }
@@ -32,21 +39,13 @@ pub struct RunJob {
 impl RunJob {
     /// Runs the job.
     pub fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let jobs = &context.config.jobs;
-        let job = jobs.get(&self.job).ok_or_else(|| {
-            let failure =
-                Failure::new(format!("there is no job `{}` in {}", self.job, context.config.file.display()));
-            match nearest(&self.job, jobs.keys().map(String::as_str)) {
-                Some(near) => failure.hint(format!("did you mean `{near}`?")),
-                None => failure.hint("`tidegate jobs` lists them"),
-            }
-        })?;
-        let mut request = of_job(&context.config, job, launched(), self.once.key())
-            .ok_or_else(|| Failure::new(format!("there is no project `{}`", job.project)))?;
-        request.limits.priority = self.priority.unwrap_or(request.limits.priority);
-        if self.ignore_gate {
-            request.gate = Gate::Ignore;
-        }
+        let wanted = Wanted {
+            what: What::Job(self.job),
+            parameters: Parameters { select: self.select, exclude: self.exclude, ..self.call.parameters() },
+            ignore_gate: self.ignore_gate,
+            priority: self.priority,
+        };
+        let request = request(context, wanted, launched(), self.once.key())?;
         if self.detach { leave(context, request) } else { launch(context, request) }
     }
 }
@@ -60,9 +59,8 @@ pub struct Materialize {
     /// What to leave out, in the same syntax
     #[arg(long, value_name = "SELECTION", num_args = 1..)]
     exclude: Vec<String>,
-    /// Rebuild incremental models and seeds from scratch
-    #[arg(long)]
-    full_refresh: bool,
+    #[command(flatten)]
+    call: Call,
     /// The project, where there are several
     #[arg(long, value_name = "NAME")]
     project: Option<String>,
@@ -76,22 +74,15 @@ pub struct Materialize {
 impl Materialize {
     /// Builds the selection.
     pub fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let project = context.project(self.project.as_deref())?;
-        let mut args = vec!["build".to_owned(), "--select".to_owned()];
-        args.extend(selection::to_dbt(context, project, &self.selection)?);
-        if !self.exclude.is_empty() {
-            args.push("--exclude".to_owned());
-            args.extend(selection::to_dbt(context, project, &self.exclude)?);
-        }
-        if self.full_refresh {
-            args.push("--full-refresh".to_owned());
-        }
-        dbt::check_arguments(&args).map_err(|r| Failure::new(r.message).with_hint(r.hint))?;
-        let steps = vec![StepRequest { args }];
-        let mut request = of_steps(&context.config, project, steps, launched(), self.once.key());
-        if self.ignore_gate {
-            request.gate = Gate::Ignore;
-        }
+        let project = context.project(self.project.as_deref())?.name.clone();
+        let selection = Selection { select: self.selection, exclude: self.exclude, ..Selection::default() };
+        let wanted = Wanted {
+            what: What::Nodes { project, selection },
+            parameters: self.call.parameters(),
+            ignore_gate: self.ignore_gate,
+            priority: None,
+        };
+        let request = request(context, wanted, launched(), self.once.key())?;
         launch(context, request)
     }
 }

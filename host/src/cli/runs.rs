@@ -6,13 +6,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    Context, Exit, Failure, launch, printer,
+    Context, Exit, Failure,
+    host::{Handle, join},
+    launch, printer,
     printer::{FAINT, styled},
     runs_show,
 };
 use crate::{
     dbt::plain,
-    engine::{Ending, Handle, Role, Update, is_hosted, join},
+    engine::{Ending, Role, Update, is_hosted},
     model::{Run, RunId, RunState},
     store::{RunFilter, RunSummary},
 };
@@ -178,12 +180,12 @@ fn cancel(context: &Context, id: RunId) -> Result<Exit, Failure> {
     }
     match join(Arc::clone(&context.config), Role::Chore)? {
         Handle::Client(client) => {
-            client.cancel(id, launch::user())?;
+            client.cancel(id)?;
             printer::note(format!("run {id} is being cancelled"));
         }
         // Nobody was there: this process takes the run up, stops it, and leaves the others to whoever comes next.
         Handle::Host(host) => {
-            let news = host.listen(id);
+            let news = host.front().listen(id);
             host.canceller()(id, launch::user());
             let dbt =
                 if run.running_attempt().is_some() { ": dbt gets 25 s to stop its queries" } else { "" };

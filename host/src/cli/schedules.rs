@@ -1,18 +1,19 @@
 //! `tidegate schedules`: what starts jobs by itself, when next, what was decided, and switching it off and on.
 
-use jiff::{Timestamp, tz::TimeZone};
-use serde::Serialize;
+use jiff::Timestamp;
 
 use super::{
     Context, Exit, Failure,
+    host::{Handle, join},
     launch::user,
     printer::{self, FAINT, GOOD, ODD, styled},
 };
 use crate::{
     config::Job,
     dbt::plain,
-    engine::{Client, Ending, Handle, Role, join},
-    model::{Automation, RunId, Tick, Trigger, nearest},
+    engine::{Client, Ending, Role},
+    model::{RunId, Tick, Trigger, nearest},
+    view::jobs::{self, triggers},
 };
 
 /// Shows what starts jobs by itself, and switches it off and on.
@@ -65,22 +66,6 @@ enum SchedulesVerb {
     },
 }
 
-/// A trigger as JSON.
-#[derive(Serialize)]
-struct TriggerJson<'a> {
-    job: &'a str,
-    trigger: Trigger,
-    definition: &'a str,
-    /// Of a schedule.
-    time_zone: Option<&'a str>,
-    /// Of a schedule.
-    next: Option<Timestamp>,
-    last: Option<&'a Tick>,
-    /// When it started a run last.
-    fired_at: Option<Timestamp>,
-    paused_by: Option<&'a str>,
-}
-
 impl Schedules {
     /// Lists, previews, pauses or resumes.
     pub fn run(self, context: &Context) -> Result<Exit, Failure> {
@@ -106,38 +91,11 @@ fn job_of<'a>(context: &'a Context, name: &str) -> Result<&'a Job, Failure> {
     })
 }
 
-/// When a schedule fires next: never while it is paused.
-fn next_of(job: &Job, automation: Option<&Automation>, now: Timestamp) -> Option<Timestamp> {
-    if automation.is_some_and(|a| a.paused.is_some()) {
-        return None;
-    }
-    job.automated.schedule.as_ref()?.next(now)
-}
-
 fn list(context: &Context, json: bool) -> Result<Exit, Failure> {
     let automations = context.reader()?.automations()?;
     let now = Timestamp::now();
-    let triggers: Vec<_> = context.config.jobs.values().map(|job| (job, job.automated.triggers())).collect();
-    let mut rows = Vec::new();
-    for (job, triggers) in &triggers {
-        let automation = automations.get(&job.name);
-        for (trigger, definition) in triggers {
-            // What is on record of another definition is another trigger's.
-            let state =
-                automation.and_then(|a| a.triggers.get(trigger)).filter(|s| s.definition == *definition);
-            let scheduled = *trigger == Trigger::Schedule;
-            rows.push(TriggerJson {
-                job: &job.name,
-                trigger: trigger.clone(),
-                definition,
-                time_zone: scheduled.then_some(job.automated.zone.as_str()),
-                next: next_of(job, automation, now).filter(|_| scheduled),
-                last: state.and_then(|state| state.last.as_ref()),
-                fired_at: state.and_then(|state| state.fired_at),
-                paused_by: automation.and_then(|a| a.paused.as_ref()).map(|(by, _)| by.as_str()),
-            });
-        }
-    }
+    let jobs = context.config.jobs.values();
+    let rows: Vec<_> = jobs.flat_map(|job| triggers(job, automations.get(&job.name), now)).collect();
     if json {
         printer::json(&rows)?;
         return Ok(Exit::Done);
@@ -150,20 +108,21 @@ fn list(context: &Context, json: bool) -> Result<Exit, Failure> {
     let mut table = vec![header.map(|h| styled(FAINT, h)).to_vec()];
     for row in &rows {
         let starts = match row.trigger {
-            Trigger::Schedule => row.definition.to_owned(),
+            Trigger::Schedule => row.definition.clone(),
             Trigger::After => format!("after {}", row.definition),
             _ => format!("on {}", row.definition),
         };
-        let next = match (row.paused_by, row.next) {
+        let next = match (&row.paused_by, row.next) {
             (Some(by), _) => styled(ODD, format!("paused by {by}")),
             (None, Some(at)) => printer::time(at),
             (None, None) => String::new(),
         };
         let last = row
             .last
+            .as_ref()
             .map(|tick| format!("{}  {}", printer::time(tick.due), decided(tick)))
             .unwrap_or_default();
-        table.push(vec![row.job.to_owned(), printer::shortened(&plain(&starts), 48), next, last]);
+        table.push(vec![row.job.clone(), printer::shortened(&plain(&starts), 48), next, last]);
     }
     printer::table(&table);
     if !is_served(context) {
@@ -192,20 +151,16 @@ fn preview(
     json: bool,
 ) -> Result<Exit, Failure> {
     let job = job_of(context, name)?;
-    let Some(schedule) = &job.automated.schedule else {
+    let Some(ticks) = jobs::preview(job, from.unwrap_or_else(Timestamp::now), limit as usize) else {
         return Err(Failure::new(format!("the job `{name}` has no schedule"))
             .hint("add one: schedule = \"0 6 * * *\""));
     };
-    let zone = crate::schedule::zone(&job.automated.zone).unwrap_or(TimeZone::UTC);
-    let from = from.unwrap_or_else(Timestamp::now);
-    let ticks: Vec<_> = schedule.upcoming(from).take(limit as usize).collect();
     if json {
-        printer::json(&ticks)?;
+        printer::json(&ticks.iter().map(|tick| tick.at).collect::<Vec<_>>())?;
         return Ok(Exit::Done);
     }
-    for at in ticks {
-        let local = at.to_zoned(zone.clone()).strftime("%a %Y-%m-%d %H:%M:%S %:z").to_string();
-        printer::line(format!("{local}  {}", styled(FAINT, at)));
+    for tick in ticks {
+        printer::line(format!("{}  {}", tick.local, styled(FAINT, tick.at)));
     }
     Ok(Exit::Done)
 }
@@ -237,9 +192,9 @@ fn ticks(context: &Context, job: Option<&str>, limit: u32, json: bool) -> Result
 fn pause(context: &Context, job: String, paused: bool) -> Result<Exit, Failure> {
     job_of(context, &job)?;
     match join(context.config.clone(), Role::Chore)? {
-        Handle::Client(client) => client.pause(job.clone(), paused, user())?,
+        Handle::Client(client) => client.pause(&job, paused)?,
         Handle::Host(host) => {
-            let done = host.pause(job.clone(), paused, user());
+            let done = host.front().pause(job.clone(), paused, user());
             // What is under way goes on by itself; this is no errand to wait for it.
             host.end(Ending::Now);
             host.finish()?;

@@ -1,13 +1,11 @@
 //! `tidegate notify destinations`: names, kinds, and which secrets are missing.
 
-use serde::Serialize;
-
 use crate::{
     cli::{
         Context, Exit, Failure,
         printer::{self, FAINT, GOOD, ODD, STRONG, styled},
     },
-    deliver,
+    view::alerts::DestinationRow,
 };
 
 /// Lists the destinations.
@@ -18,36 +16,10 @@ pub struct Destinations {
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Row<'a> {
-    name: &'a str,
-    kind: &'static str,
-    unusable: Vec<Lack>,
-}
-
-/// A secret that is not there, or with which nothing can be sent.
-#[derive(Serialize)]
-struct Lack {
-    key: String,
-    reason: String,
-}
-
 impl Destinations {
     /// Lists them.
     pub fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let rows: Vec<_> = context
-            .config
-            .destinations
-            .values()
-            .map(|destination| Row {
-                name: &destination.name,
-                kind: destination.kind(),
-                unusable: deliver::unusable(destination)
-                    .into_iter()
-                    .map(|(key, reason)| Lack { key, reason })
-                    .collect(),
-            })
-            .collect();
+        let rows: Vec<_> = context.config.destinations.values().map(DestinationRow::of).collect();
         if self.json {
             printer::json(&rows)?;
             return Ok(Exit::Done);
@@ -64,7 +36,7 @@ impl Destinations {
                 true => styled(GOOD, "ready"),
                 false => styled(ODD, lacks.join("; ")),
             };
-            vec![styled(STRONG, row.name), row.kind.to_owned(), state]
+            vec![styled(STRONG, &row.name), row.kind.to_owned(), state]
         }));
         printer::table(&table);
         Ok(Exit::Done)

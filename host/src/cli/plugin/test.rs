@@ -16,11 +16,13 @@ use serde::Serialize;
 use crate::{
     model::{AssetShape, DeliveryRequest, NodeFacts, RetryAnswer},
     plugins::{AnyPlugin, CallError, Notifier, PluginSource, RetryPolicy, Translator},
+    view::plugins::Report,
 };
 
 use super::{
-    Hinted, Output, Report, build,
+    Hinted, Output, build,
     case::{self, Case, NotifierCase, RetryCase},
+    inspect::print,
     sandbox,
 };
 
@@ -46,8 +48,8 @@ impl Test {
         let (component, home) = self.component(output)?;
         let sandbox = sandbox()?;
         let plugin = AnyPlugin::new(&sandbox, sandbox.open(&PluginSource::File(component))?)?;
-        let report = Report::of(&sandbox, &plugin);
-        report.print(output.data)?;
+        let report = Report::of(sandbox.limits(), &plugin);
+        print(&report, output.data)?;
         if let Some(problem) = report.problem {
             writeln!(output.data, "\nFAILED: {problem}")?;
             return Ok(ExitCode::FAILURE);
