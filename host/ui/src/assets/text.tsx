@@ -1,0 +1,68 @@
+/** Texts that others wrote, as text: paragraphs, code, and links only where a text is an address. */
+import { ExternalLink } from "lucide-preact";
+import { useMemo } from "preact/hooks";
+import { Copy } from "../parts/copy";
+import { linkOf, paragraphs } from "./words";
+
+/** A text of fewer characters fits without being scrolled. */
+const LONG = 600;
+
+/** The paragraphs of a description. A very long one scrolls by itself. */
+export function Prose({ text }: { text: string }) {
+  // Whoever uses the keyboard scrolls what is focused.
+  const scrolls = text.length > LONG ? { role: "region" as const, "aria-label": "Description", tabIndex: 0 } : {};
+  return (
+    <div class="prose" {...scrolls}>
+      {paragraphs(text).map((part, index) => (
+        <p key={index} class="name pre">
+          {part}
+        </p>
+      ))}
+    </div>
+  );
+}
+
+/** A text that is a link where it is a mail address or a page. */
+export function Linked({ text, href = text }: { text: string; href?: string }) {
+  const to = linkOf(href);
+  if (!to) return <span class="clip in-line">{text}</span>;
+  const out = to.startsWith("mailto:") ? {} : { target: "_blank", rel: "noopener noreferrer" };
+  return (
+    <a class="name" href={to} {...out}>
+      {text}
+      {!to.startsWith("mailto:") && <ExternalLink class="icon-14" aria-label="(opens elsewhere)" />}
+    </a>
+  );
+}
+
+/** Code with the numbers of its lines. */
+export function Code({ text, label }: { text: string; label: string }) {
+  const code = text.replace(/\n+$/, "");
+  const numbers = useMemo(() => {
+    const count = code.split("\n").length;
+    return Array.from({ length: count }, (_, index) => index + 1).join("\n");
+  }, [code]);
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by the keyboard
+    <div class="code" role="region" aria-label={label} tabIndex={0}>
+      <pre class="gutter" aria-hidden="true">
+        {numbers}
+      </pre>
+      <pre>{code}</pre>
+    </div>
+  );
+}
+
+/** Code under a heading, to be copied. */
+export function CodeBlock(props: { title: string; note?: preact.ComponentChildren; text: string }) {
+  return (
+    <section class="stack tight">
+      <div class="row">
+        <h2>{props.title}</h2>
+        <span class="faint small grow">{props.note}</span>
+        <Copy text={props.text} label={`Copy: ${props.title}`} />
+      </div>
+      <Code text={props.text} label={props.title} />
+    </section>
+  );
+}

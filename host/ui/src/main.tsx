@@ -1,0 +1,20 @@
+import { QueryClientProvider } from "@tanstack/react-query";
+import { render } from "preact";
+import { queries } from "./api/client";
+import { listen } from "./api/live";
+import { App } from "./app";
+import "./style/tokens.css";
+import "./style/base.css";
+import "./style/parts.css";
+import "./style/pages.css";
+
+listen();
+const root = document.getElementById("app");
+if (root) {
+  render(
+    <QueryClientProvider client={queries}>
+      <App />
+    </QueryClientProvider>,
+    root,
+  );
+}

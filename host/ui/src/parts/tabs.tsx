@@ -1,0 +1,44 @@
+/** Tabs of which the address says which is open. */
+import type { ComponentChildren } from "preact";
+import { useParam } from "./address";
+
+export type Tab = { id: string; title: ComponentChildren; body: () => ComponentChildren };
+
+/** Tabs; the first is open where the address names none. Arrow keys go from one to the next. */
+export function Tabs({ tabs, param = "tab", label }: { tabs: Tab[]; param?: string; label: string }) {
+  const [named, open] = useParam(param);
+  const current = tabs.find((tab) => tab.id === named) ?? tabs[0];
+  if (!current) return null;
+  const move = (event: KeyboardEvent) => {
+    const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    const next = tabs[(tabs.indexOf(current) + step + tabs.length) % tabs.length];
+    if (!step || !next) return;
+    event.preventDefault();
+    open(next.id);
+    document.getElementById(`tab-${param}-${next.id}`)?.focus();
+  };
+  return (
+    <div class="stack">
+      <div class="tabs" role="tablist" aria-label={label}>
+        {tabs.map((tab) => (
+          <button
+            key={tab.id}
+            id={`tab-${param}-${tab.id}`}
+            type="button"
+            role="tab"
+            aria-selected={tab === current}
+            aria-controls={`panel-${param}`}
+            tabIndex={tab === current ? 0 : -1}
+            onClick={() => open(tab.id)}
+            onKeyDown={move}
+          >
+            {tab.title}
+          </button>
+        ))}
+      </div>
+      <div id={`panel-${param}`} role="tabpanel" aria-labelledby={`tab-${param}-${current.id}`}>
+        {current.body()}
+      </div>
+    </div>
+  );
+}

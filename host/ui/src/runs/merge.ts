@@ -1,0 +1,77 @@
+/** What the host tells live, put into what is known already: replaced by key, without asking again. */
+import type { Schemas } from "../api/client";
+import { keyOf } from "./nodes";
+import type { RunSummary } from "./shapes";
+import { isFinished } from "./words";
+
+/** The nodes of a run as they were fetched, with what was told since. */
+export type RunNodes = Schemas["RunNodes"];
+
+/** What is told of nodes of an attempt. */
+export type NodesNews = Pick<Schemas["NodesChanged"], "as_of" | "step" | "attempt" | "complete" | "nodes">;
+
+/**
+ * Nodes with news of some of them; news that are older than what was fetched say nothing. Where they are all of an attempt,
+ * others of it are gone. The critical path is known to no message: what was known of it stays.
+ */
+export function mergeNodes(known: RunNodes, news: NodesNews): RunNodes {
+  if (news.as_of <= known.as_of) return known;
+  const told = new Map(news.nodes.map((node) => [keyOf(node), node]));
+  const items = known.items.flatMap((before) => {
+    const key = keyOf(before);
+    const node = told.get(key);
+    told.delete(key);
+    if (node) return [{ ...node, critical: node.critical ?? before.critical }];
+    const gone = news.complete && before.step === news.step && before.attempt === news.attempt;
+    return gone ? [] : [before];
+  });
+  // That it was fetched is what it is compared with: messages come in order, several of them for one event.
+  return { as_of: known.as_of, items: told.size > 0 ? [...items, ...told.values()] : items };
+}
+
+/** Whether news of a run are older than what is known of it: it has ended, and they say that it goes on. */
+export function isOld(known: Pick<RunSummary, "state">, news: Pick<RunSummary, "state">): boolean {
+  return isFinished(known.state) && !isFinished(news.state);
+}
+
+/** Which runs a list is asked for; empty texts leave it open. */
+export type RunFilter = { job: string; states: string[]; project: string; asset: string; via: string; q: string };
+
+/** Whether a run belongs into a list; undefined where only the host can tell. */
+export function belongs(run: RunSummary, filter: RunFilter): boolean | undefined {
+  if (filter.job && run.job !== filter.job) return false;
+  if (filter.project && run.project !== filter.project) return false;
+  if (filter.via && run.launch.via !== filter.via) return false;
+  if (filter.states.length > 0 && !filter.states.includes(run.state)) return false;
+  return filter.asset || filter.q ? undefined : true;
+}
+
+type Listed = { items: RunSummary[]; next?: string | null | undefined };
+
+/**
+ * The pages of a list with news of a run; undefined where the host has to be asked. A run that is new goes to where its
+ * number belongs, on the first page; one that belongs there no more is taken out.
+ */
+export function mergeRun<P extends Listed>(pages: P[], run: RunSummary, filter: RunFilter): P[] | undefined {
+  const fits = belongs(run, filter);
+  const at = pages.findIndex((page) => page.items.some((item) => item.id === run.id));
+  if (at >= 0) {
+    return pages.map((page, index) => {
+      if (index !== at) return page;
+      const items = page.items.flatMap((item) => {
+        if (item.id !== run.id || isOld(item, run)) return [item];
+        return fits === false ? [] : [run];
+      });
+      return { ...page, items };
+    });
+  }
+  if (fits === false) return pages;
+  if (fits === undefined) return undefined;
+  const oldest = pages.at(-1)?.items.at(-1)?.id ?? 0;
+  if (run.id < oldest) return pages;
+  const to = pages.findIndex((page) => page.items.some((item) => item.id < run.id));
+  return pages.map((page, index) => {
+    if (index !== Math.max(0, to)) return page;
+    return { ...page, items: [...page.items, run].sort((a, b) => b.id - a.id) };
+  });
+}
