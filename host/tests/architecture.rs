@@ -11,12 +11,13 @@ use std::{
 };
 
 /// Which rooms a room may name. Arrows point one way: from a room to those that it stands on.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     ("crash", &[]),
     ("model", &[]),
     ("schedule", &["model"]),
     ("fold", &["model"]),
     ("alert", &["model"]),
+    ("lineage", &["model"]),
     ("process", &["crash", "model"]),
     ("dbt", &["model"]),
     ("plugins", &["model"]),
@@ -34,16 +35,27 @@ const ROOMS: [(&str, &[&str]); 16] = [
         ],
     ),
     (
+        "view",
+        &["alert", "config", "dbt", "deliver", "engine", "model", "plugins", "project", "schedule", "store"],
+    ),
+    (
+        "web",
+        &[
+            "alert", "config", "dbt", "deliver", "engine", "fold", "lineage", "model", "plugins", "policy",
+            "process", "project", "schedule", "store", "view",
+        ],
+    ),
+    (
         "cli",
         &[
             "alert", "config", "dbt", "deliver", "engine", "fold", "model", "plugins", "policy", "process",
-            "project", "schedule", "service", "store",
+            "project", "schedule", "service", "store", "view", "web",
         ],
     ),
 ];
 
 /// What is named in a few places only: the words, and where they may stand (a folder, or a file).
-const NAMED_ONLY_IN: [(&[&str], &[&str]); 10] = [
+const NAMED_ONLY_IN: [(&[&str], &[&str]); 13] = [
     (&["wasmtime", "wasmtime_wasi"], &["plugins/"]),
     (&["rusqlite"], &["store/"]),
     (&["ureq", "lettre"], &["deliver/"]),
@@ -54,17 +66,21 @@ const NAMED_ONLY_IN: [(&[&str], &[&str]); 10] = [
     (&["tracing_subscriber"], &["service/log.rs"]),
     (&["RecommendedWatcher", "recommended_watcher"], &["service/watch/"]),
     (&["cron", "chrono"], &["schedule/"]),
-    (&["tokio"], &["engine/", "cli/", "plugins/"]),
+    (&["tokio"], &["engine/", "cli/", "plugins/", "web/"]),
+    // A runtime of its own has whoever waits for many at a time, and whoever speaks HTTP.
+    (&["tokio::runtime"], &["engine/client.rs", "plugins/", "web/"]),
+    (&["hyper", "hyper_util", "http_body_util"], &["engine/client.rs", "web/"]),
+    (&["axum", "utoipa_axum", "tower", "tower_http", "rust_embed"], &["web/"]),
 ];
 
 /// What the rooms that only compute must not name.
-const PURE: [&str; 4] = ["model", "fold", "alert", "schedule"];
+const PURE: [&str; 5] = ["model", "fold", "alert", "lineage", "schedule"];
 const IMPURE: [&str; 7] =
     ["std::fs", "std::net", "std::process", "std::thread", "std::env", "std::time", "std::io"];
 
 /// Where time comes from. Who takes it as a value can be tested with any.
 const CLOCKS: [&str; 4] = ["Timestamp::now", "Zoned::now", "SystemTime", "Instant::now"];
-const CLOCKLESS: [&str; 6] = ["model", "fold", "alert", "schedule", "store", "dbt"];
+const CLOCKLESS: [&str; 8] = ["model", "fold", "alert", "lineage", "schedule", "store", "dbt", "view"];
 
 const UNSAFE_IN: [&str; 2] = ["plugins/component.rs", "process/capture.rs"];
 const MAX_LINES: usize = 600;
@@ -307,4 +323,33 @@ fn the_reader_of_source_reads_it() {
     let named: Vec<_> = rooms_named(&code).into_iter().collect();
     assert_eq!(named, ["dbt", "fold", "model", "store"]);
     assert_eq!(places("cron chrono cron_x a::cron;", "cron"), [0, 22]);
+}
+
+#[test]
+fn no_two_types_of_the_api_share_a_name() {
+    let mut known = std::collections::BTreeMap::new();
+    let mut problems = Vec::new();
+    for source in sources() {
+        for (at, _) in source.text.match_indices("#[derive(") {
+            let rest = &source.text[at..];
+            if !rest[..rest.find(")]").unwrap_or_default()].contains("ToSchema") {
+                continue;
+            }
+            let lines: Vec<_> = rest.lines().skip(1).take_while(|line| !line.contains('{')).collect();
+            let renamed = lines.iter().find_map(|line| line.split_once("schema(as = "));
+            let declared =
+                rest.lines().find(|line| line.contains("pub struct ") || line.contains("pub enum "));
+            let name = match (renamed, declared) {
+                (Some((_, name)), _) => name,
+                (None, Some(line)) => line.split_whitespace().nth(2).unwrap_or_default(),
+                _ => continue,
+            };
+            let name: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if let Some(other) = known.insert(name.clone(), source.path.clone()) {
+                problems.push(format!("{}: `{name}` is the name of a type in {other} too", source.path));
+            }
+        }
+    }
+    assert!(known.len() > 50, "only {} types were found", known.len());
+    complain(&problems);
 }

@@ -175,6 +175,9 @@ fn the_store_is_sound(all: &mut Loop) -> Vec<Run> {
             all.problems.push(format!("what starts {job} is not what its events tell"));
         }
     }
+    if !store.rebuild_audit().unwrap() {
+        all.problems.push("the trail of who did what is not what the events tell".to_owned());
+    }
     if !store.rebuild_alert("all").unwrap() {
         all.problems.push("what the alert knows is not what its events tell".to_owned());
     }

@@ -152,7 +152,8 @@ impl House {
 
     /// Starts a host that stays. One that is there is asked to hand over.
     pub fn start_serve(&mut self, on_stop: &str, crash_at: Option<&str>) -> Tidegate {
-        let words = ["serve", "--on-stop", on_stop, "--log-format", "json"].map(str::to_owned);
+        let words = ["serve", "--listen", "127.0.0.1:0", "--on-stop", on_stop, "--log-format", "json"]
+            .map(str::to_owned);
         Tidegate { is_keeper: true, ..self.start(&words, What::Serve, crash_at) }
     }
 
@@ -184,6 +185,7 @@ impl House {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.dir.join("home"))
+            .env("TIDEGATE_LISTEN", "127.0.0.1:0")
             .stdin(Stdio::null())
             .stdout(fs::File::create(errors.with_extension("out")).unwrap())
             .stderr(fs::File::create(&errors).unwrap());

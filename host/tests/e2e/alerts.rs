@@ -274,8 +274,10 @@ fn what_is_snoozed_is_on_record_and_not_told() {
     shop.run(&["runs", "show", "1"]).code(0).out_has("snoozed by");
     shop.run(&["alerts", "snooze", "ops", "--off"]).code(0);
     shop.run(&["run", "build"]).code(1);
-    shop.wait_for("the message", || shop.file("told.jsonl").exists());
-    assert_eq!(shop.read("told.jsonl").lines().count(), 1);
+    // The file is there a moment before what is written to it.
+    let told = || std::fs::read_to_string(shop.file("told.jsonl")).unwrap_or_default();
+    shop.wait_for("the message", || told().ends_with('\n'));
+    assert_eq!(told().lines().count(), 1);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod container;
 mod crash;
 mod freshness;
 mod gate;
+mod launch;
 mod locks;
 mod main_job;
 mod notify;

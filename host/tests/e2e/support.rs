@@ -147,9 +147,13 @@ impl Sandbox {
             .current_dir(self.dir.path())
             .env("PATH", &self.path)
             .env("TZ", "UTC")
+            // Many hosts are there at a time, each with a port of its own.
+            .env("TIDEGATE_LISTEN", "127.0.0.1:0")
             .env_remove("TIDEGATE_STATE_DIR")
             .env_remove("TIDEGATE_CONFIG")
             .env_remove("NOTIFY_SOCKET")
+            // Tests run side by side.
+            .env("TIDEGATE_LISTEN", "127.0.0.1:0")
             .stdin(Stdio::null());
         command
     }

@@ -79,6 +79,8 @@ impl Story {
             resumes: None,
             retry: None,
             gate: Default::default(),
+            parameters: Default::default(),
+            selection: None,
         };
         let requested = event(EventKind::RunRequested { request: Box::new(request) });
         let mut story = Self { run: fold::begin(&requested).unwrap(), raw_tail: String::new(), raw_lines: 0 };

@@ -27,7 +27,7 @@ fn told(name: &str, idle_every: usize) -> Story {
     let (args, code, signal) = circumstances(name);
     let mut story = Story::begin(args);
     if name.contains("sigint") {
-        story.apply(EventKind::CancelRequested { by: "ada".to_owned() });
+        story.apply(EventKind::CancelRequested { by: "ada".into() });
     }
     story.read(&stream(name), idle_every);
     story.end(name, code, signal);

@@ -1,0 +1,244 @@
+//! Tokens and roles: who may look, who may change something, and what becomes of a token that is revoked.
+
+use std::fs;
+
+use crate::house::{Answer, House, read};
+
+const NONE: &str = "[web]\nanonymous = \"none\"\n";
+const RELOAD: &str = "/api/v1/configuration/reload";
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+fn cookie_of(answer: &Answer) -> String {
+    answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+}
+
+#[test]
+fn nobody_gets_in_without_a_token_where_one_is_wanted() {
+    let house = House::with(NONE, "127.0.0.1:0");
+    let answer = house.get("/api/v1/status", &[]).refused_as(401);
+    assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer"));
+    house.post(RELOAD, &[], "").refused_as(401);
+    house.get("/api/v1/openapi.json", &[]).refused_as(401);
+    house.get("/api/v1/nothing", &[]).refused_as(401);
+    house.get("/healthz", &[]).is(200);
+    let session = house.get("/api/v1/session", &[]).is(200).json();
+    assert_eq!(
+        (&session["role"], &session["user"], &session["login_required"]),
+        (&().into(), &().into(), &true.into())
+    );
+    let token = house.token("ana", "operate");
+    // Where it has no business it is nothing.
+    house.get(&format!("/api/v1/status?token={token}&access_token={token}"), &[]).refused_as(401);
+    for wrong in [
+        format!("Basic {token}"),
+        token.clone(),
+        format!("Bearer {token}x"),
+        "Bearer ".to_owned(),
+        "Bearer tg_".to_owned(),
+    ] {
+        house.get("/api/v1/status", &[("Authorization", &wrong)]).refused_as(401);
+    }
+    house.get("/api/v1/status", &[("Authorization", &bearer(&token))]).is(200);
+    house.get("/api/v1/status", &[("Authorization", &format!("bearer {token}"))]).is(200);
+}
+
+#[test]
+fn who_may_look_changes_nothing() {
+    let house = House::with(NONE, "127.0.0.1:0");
+    let (reads, operates) = (bearer(&house.token("ana", "read")), bearer(&house.token("ci", "operate")));
+    house.get("/api/v1/status", &[("Authorization", &reads)]).is(200);
+    let problem = house.post(RELOAD, &[("Authorization", &reads)], "").refused_as(403).json();
+    assert!(problem["detail"].as_str().unwrap().contains("`ana`"), "{problem}");
+    house.post(RELOAD, &[("Authorization", &operates)], "").is(200);
+    let session = house.get("/api/v1/session", &[("Authorization", &reads)]).json();
+    assert_eq!((&session["user"], &session["role"]), (&"ana".into(), &"read".into()));
+    // Nobody makes tokens from afar.
+    let body = "{\"name\": \"eve\", \"role\": \"operate\"}";
+    house.post("/api/v1/tokens", &[("Authorization", &operates)], body).refused_as(403);
+    house.ask("DELETE", "/api/v1/tokens/ana", &[("Authorization", &operates)], None).refused_as(403);
+    house.post("/api/v1/tokens/ana/rotate", &[("Authorization", &operates)], "").refused_as(403);
+    let known = house.get("/api/v1/tokens", &[("Authorization", &reads)]).is(200);
+    assert!(!known.body.contains("digest") && !known.body.contains("tg_"), "{known:?}");
+}
+
+#[test]
+fn a_token_that_is_revoked_or_exchanged_is_worth_nothing_at_once() {
+    let house = House::with(NONE, "127.0.0.1:0");
+    let token = house.token("ana", "operate");
+    let login = house.post("/api/v1/session", &[], &format!("{{\"token\": \"{token}\"}}")).is(200);
+    let cookie = cookie_of(&login);
+    let see = |how: (&str, &str)| house.get("/api/v1/status", &[how]).status;
+    assert_eq!((see(("Authorization", &bearer(&token))), see(("Cookie", &cookie))), (200, 200));
+    let (code, other, _) = house.run(&["token", "rotate", "ana"]);
+    assert_eq!(code, Some(0));
+    assert_ne!(other.trim(), token);
+    assert_eq!((see(("Authorization", &bearer(&token))), see(("Cookie", &cookie))), (401, 401));
+    assert_eq!(see(("Authorization", &bearer(other.trim()))), 200);
+    assert_eq!(house.run(&["token", "revoke", "ana"]).0, Some(0));
+    assert_eq!(see(("Authorization", &bearer(other.trim()))), 401);
+    let (code, _, said) = house.run(&["token", "revoke", "ana"]);
+    assert!(code == Some(2) && said.contains("there is no token `ana`"), "{said}");
+    house.token("bob", "read");
+    let (code, _, said) = house.run(&["token", "new", "bob", "--role", "read"]);
+    assert!(code == Some(2) && said.contains("rotate bob"), "{said}");
+    assert_eq!(house.run(&["token", "new", "a b", "--role", "read"]).0, Some(2));
+    let (_, listed, _) = house.run(&["token", "ls", "--json"]);
+    assert!(listed.contains("\"bob\"") && !listed.contains("ana"), "{listed}");
+}
+
+#[test]
+fn a_session_is_a_cookie_that_scripts_cannot_read_and_outlives_the_host() {
+    let mut house = House::with(NONE, "127.0.0.1:0");
+    let token = house.token("ana", "operate");
+    let page = [("Sec-Fetch-Site", "same-origin")];
+    let login = house.post("/api/v1/session", &page, &format!("{{\"token\": \" {token}\\n\"}}")).is(200);
+    let set = login.header("set-cookie").unwrap().to_owned();
+    for part in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age="] {
+        assert!(set.contains(part), "{set}");
+    }
+    assert!(!set.contains(&token) && !set.contains("Secure") && !set.contains("Domain"), "{set}");
+    assert!(!login.body.contains(&token), "{login:?}");
+    let cookie = cookie_of(&login);
+    let others = format!("a=b; {cookie}; c=d");
+    let session = house.get("/api/v1/session", &[("Cookie", &others)]).json();
+    assert_eq!((&session["user"], &session["role"]), (&"ana".into(), &"operate".into()));
+    // What a browser has is no token.
+    let value = cookie.split_once('=').unwrap().1;
+    house.get("/api/v1/status", &[("Authorization", &bearer(value))]).refused_as(401);
+    // It does not help another page, which sends it along.
+    house
+        .ask("POST", RELOAD, &[("Cookie", &cookie), ("Content-Type", "text/plain")], Some("{}"))
+        .refused_as(415);
+    house.post(RELOAD, &[("Cookie", &cookie), ("Origin", "https://evil.example")], "").refused_as(403);
+    house.post(RELOAD, &[("Cookie", &cookie), ("Sec-Fetch-Site", "same-origin")], "").is(200);
+    house.stop();
+    house.serve();
+    // The name has the port in it, since browsers tell hosts apart by name only.
+    let cookie = format!("tidegate-{}={value}", house.address.port());
+    house.get("/api/v1/status", &[("Cookie", &cookie)]).is(200);
+    let out = house.ask("DELETE", "/api/v1/session", &[("Cookie", &cookie)], None).is(200);
+    assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"), "{out:?}");
+    assert_eq!(out.json()["role"], serde_json::Value::Null);
+    house.get("/api/v1/status", &[("Cookie", "tidegate-1=x")]).refused_as(401);
+}
+
+#[test]
+fn behind_https_the_cookie_is_for_https_alone() {
+    let house = House::with("url = \"https://tide.example.com\"\n", "127.0.0.1:0");
+    let token = house.token("ana", "read");
+    let login = house.post(
+        "/api/v1/session",
+        &[("Host", "tide.example.com")],
+        &format!("{{\"token\": \"{token}\"}}"),
+    );
+    let set = login.is(200).header("set-cookie").unwrap().to_owned();
+    assert!(set.starts_with("__Host-tidegate=") && set.contains("; Secure"), "{set}");
+}
+
+#[test]
+fn who_guesses_is_kept_out_and_who_knows_is_not() {
+    let house = House::with(NONE, "127.0.0.1:0");
+    let token = house.token("ana", "read");
+    for _ in 0..10 {
+        house.post("/api/v1/session", &[], "{\"token\": \"tg_guess\"}").refused_as(401);
+    }
+    let out = house.post("/api/v1/session", &[], "{\"token\": \"tg_guess\"}").refused_as(429);
+    assert!(out.header("retry-after").unwrap().parse::<u64>().unwrap() <= 60, "{out:?}");
+    house.get("/api/v1/status", &[("Authorization", "Bearer tg_guess")]).refused_as(429);
+    // Behind a proxy all come from one place.
+    house.get("/api/v1/status", &[("Authorization", &bearer(&token))]).is(200);
+    house.post("/api/v1/session", &[], &format!("{{\"token\": \"{token}\"}}")).is(200);
+    let (_, trail, _) = house.run(&["audit", "--json", "--action", "session.refused"]);
+    let trail: Vec<serde_json::Value> = serde_json::from_str(&trail).unwrap();
+    let kept_out: Vec<_> = trail.iter().map(|row| row["detail"]["kept_out"].as_bool().unwrap()).collect();
+    assert_eq!(kept_out, [true, false], "one word of the first, and one of being kept out");
+}
+
+#[test]
+fn a_wrong_token_is_refused_even_where_none_is_wanted() {
+    let house = House::new();
+    house.get("/api/v1/status", &[]).is(200);
+    house.get("/api/v1/status", &[("Authorization", "Bearer tg_x")]).refused_as(401);
+    // What a browser still has of a token that is gone does not lock it out.
+    let cookie = format!("tidegate-{}=tgs_x", house.address.port());
+    house.get("/api/v1/status", &[("Cookie", &cookie)]).is(200);
+}
+
+#[test]
+fn who_has_no_token_may_only_look_where_the_file_says_so() {
+    let house = House::with("[web]\nanonymous = \"read\"\n", "127.0.0.1:0");
+    house.get("/api/v1/status", &[]).is(200);
+    house.post(RELOAD, &[], "").refused_as(401);
+    // The file is read again while the host works.
+    house.configure(NONE);
+    house.until("the new configuration", || house.get("/api/v1/status", &[]).status == 401);
+}
+
+#[test]
+fn an_address_that_others_reach_takes_a_token() {
+    let mut house = House::quiet("", "0.0.0.0:0");
+    let (code, _, said) = house.run(&["serve", "--listen", "0.0.0.0:0"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("other machines reach") && said.contains("tidegate token new"), "{said}");
+    assert!(!house.state_dir().join("host.sock").exists(), "nothing was taken over");
+    let token = house.token("ana", "read");
+    house.serve();
+    house.get("/api/v1/status", &[]).refused_as(401);
+    house.get("/api/v1/status", &[("Authorization", &bearer(&token))]).is(200);
+    house.get("/api/v1/session", &[("Host", &format!("192.0.2.1:{}", house.address.port()))]).is(200);
+    house
+        .get("/api/v1/session", &[("Host", &format!("evil.example:{}", house.address.port()))])
+        .refused_as(421);
+    house.stop();
+    house.configure("[web]\nlisten = \"0.0.0.0:4600\"\nanonymous = \"operate\"\n");
+    let (code, _, said) = house.run(&["check"]);
+    assert!(
+        code == Some(2) && said.contains("tidegate.toml:3") && said.contains("without a token"),
+        "{said}"
+    );
+    house.configure("[web]\nanonymous = \"operate\"\n");
+    let (code, _, said) = house.run(&["serve", "--listen", "0.0.0.0:0"]);
+    assert!(code == Some(2) && said.contains("leave `anonymous` out"), "{said}");
+}
+
+#[test]
+fn no_token_is_ever_written_down() {
+    let house = House::with(NONE, "127.0.0.1:0");
+    let token = house.token("ana", "operate");
+    let login = house.post("/api/v1/session", &[], &format!("{{\"token\": \"{token}\"}}")).is(200);
+    let session = cookie_of(&login).split_once('=').unwrap().1.to_owned();
+    house.get("/api/v1/status", &[("Authorization", &format!("Bearer {token}wrong"))]).refused_as(401);
+    house
+        .get(&format!("/api/v1/nothing?token={token}"), &[("Authorization", &bearer(&token))])
+        .refused_as(404);
+    house.run(&["token", "rotate", "ana"]);
+    let mut folders = vec![house.state_dir()];
+    let mut files = vec![house.log()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            let into = if entry.path().is_dir() { &mut folders } else { &mut files };
+            into.push(entry.path());
+        }
+    }
+    assert!(files.len() > 2, "{files:?}");
+    for file in files.into_iter().filter(|file| file.is_file()) {
+        let bytes = fs::read(&file).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(&token) && !text.contains(&session), "{}", file.display());
+    }
+    assert!(!read(&house.log()).contains("panicked"));
+}
+
+#[test]
+fn a_port_that_is_taken_is_said() {
+    let house = House::new();
+    let other = House::quiet("", "127.0.0.1:0");
+    let (code, _, said) = other.run(&["serve", "--listen", &house.address.to_string()]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("cannot be served at") && said.contains("--listen off"), "{said}");
+    let (code, _, said) = other.run(&["serve", "--listen", "4600"]);
+    assert!(code == Some(2) && said.contains("no address with a port"), "{said}");
+}
