@@ -1,9 +1,9 @@
 //! `cargo xtask bench`: the benchmarks.
 //!
-//! Owns what they need: a release build of Tidegate and of themselves, and dbt. Never knows what they measure: that is
-//! the crate `bench`.
+//! Owns what they need: a release build of Tidegate and of themselves, with the UI where that is measured, and dbt. Never
+//! knows what they measure: that is the crate `bench`.
 
-use crate::{command, repository, setup};
+use crate::{command, repository, setup, ui};
 use anyhow::Result;
 use std::ffi::OsString;
 use std::process::Command;
@@ -19,6 +19,9 @@ pub struct Arguments {
 /// Makes what the benchmarks need and becomes them.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let dbt = setup::python_env()?;
+    if arguments.arguments.iter().any(|word| word == "ui") {
+        ui::build()?;
+    }
     eprintln!("building Tidegate and the benchmarks; the first time takes some minutes");
     let mut build = command::cargo();
     build.args(["build", "--release", "--package", "tidegate", "--package", "bench"]);

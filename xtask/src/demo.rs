@@ -1,14 +1,17 @@
 //! `cargo xtask demo`: the demo project, built once by a job.
 //!
-//! Owns the three steps to a first result. Never keeps anything: the demo's state is Tidegate's own.
+//! Owns the steps to a first result. Never keeps anything: the demo's state is Tidegate's own.
 
-use crate::{command, repository, setup};
+use crate::{command, repository, setup, ui};
 use anyhow::Result;
 use std::process::Command;
 
 /// Makes what the demo needs and becomes `tidegate run build`.
 pub fn run() -> Result<()> {
     let dbt = setup::python_env()?;
+    if let Err(why) = ui::build() {
+        eprintln!("Tidegate is built without its UI: {why:#}");
+    }
     eprintln!("building Tidegate; the first time takes some minutes");
     command::run(command::cargo().args(["build", "--release", "--package", "tidegate"]))?;
 

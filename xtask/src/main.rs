@@ -3,6 +3,7 @@
 //! Owns what a developer and CI do to this repository. Never part of what users install, and light on purpose: it is
 //! compiled before anything else happens.
 
+mod api;
 mod bench;
 mod command;
 mod demo;
@@ -10,6 +11,7 @@ mod plugins;
 mod repository;
 mod setup;
 mod test;
+mod ui;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -30,6 +32,10 @@ enum Command {
     Test(test::Arguments),
     /// Run the benchmarks; arguments are passed on.
     Bench(bench::Arguments),
+    /// Build the UI with Node.js into host/ui/dist, for builds of the host to take.
+    Ui(ui::Arguments),
+    /// Ask a host what the description of its API allows, and what it does not.
+    ApiFuzz,
     /// Make the Python environment for dbt that the demo and the tests use, in target/dbt.
     Setup,
     /// Build the plugins, their bindings and the tool chain for them.
@@ -42,6 +48,8 @@ fn main() -> ExitCode {
         Command::Demo => demo::run(),
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Ui(arguments) => ui::run(&arguments),
+        Command::ApiFuzz => api::run(),
         Command::Setup => setup::run(),
         Command::Plugins(command) => plugins::run(&command),
     };

@@ -40,6 +40,21 @@ pub fn dagster_requirements() -> PathBuf {
     root().join("host/tests/dagster/requirements.txt")
 }
 
+/// The UI.
+pub fn ui() -> PathBuf {
+    root().join("host/ui")
+}
+
+/// What asks the API, and what it is told.
+pub fn schemathesis() -> PathBuf {
+    root().join("host/tests/schemathesis")
+}
+
+/// The Python environment of what asks the API.
+pub fn schemathesis_environment() -> PathBuf {
+    root().join("target/schemathesis")
+}
+
 /// The contracts, one folder a kind of plugin.
 pub fn wit() -> PathBuf {
     root().join("wit")

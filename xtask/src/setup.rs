@@ -27,7 +27,7 @@ const OLDEST_PYTHON: (u32, u32) = (3, 10);
 /// Changes when environments have to be made in another way than before.
 const RECIPE: &str = "1";
 
-/// A Python environment with dbt in it.
+/// A Python environment with a program in it: dbt, for the most part.
 #[derive(Debug)]
 pub struct DbtEnv {
     /// The folder of its programs: `dbt`, `python`.
@@ -43,21 +43,28 @@ pub fn run() -> Result<()> {
 
 /// The environment for dbt: made where it is missing or out of date, which takes a minute, else found at once.
 pub fn python_env() -> Result<DbtEnv> {
-    environment(repository::dbt_environment(), repository::dbt_project().join("requirements.txt"))
+    environment(repository::dbt_environment(), repository::dbt_project().join("requirements.txt"), "dbt")
 }
 
 /// The environment with the dagster-dbt that the host's assets are compared with.
 pub fn dagster_env() -> Result<DbtEnv> {
-    environment(repository::dagster_environment(), repository::dagster_requirements())
+    environment(repository::dagster_environment(), repository::dagster_requirements(), "dbt")
 }
 
-fn environment(folder: PathBuf, requirements: PathBuf) -> Result<DbtEnv> {
+/// The environment with schemathesis, which asks the API.
+pub fn schemathesis_env() -> Result<DbtEnv> {
+    let requirements = repository::schemathesis().join("requirements.txt");
+    environment(repository::schemathesis_environment(), requirements, "schemathesis")
+}
+
+/// An environment that brings a program.
+fn environment(folder: PathBuf, requirements: PathBuf, program: &str) -> Result<DbtEnv> {
     let text =
         fs::read(&requirements).with_context(|| format!("could not read {}", requirements.display()))?;
     let python = env::var_os(PYTHON_VARIABLE).unwrap_or_else(|| "python3".into());
     let stamp = stamp(&python, &text);
     let environment = DbtEnv { bin: folder.join("bin") };
-    if is_current(&folder, &stamp) {
+    if is_current(&folder, &stamp, program) {
         return Ok(environment);
     }
 
@@ -66,16 +73,16 @@ fn environment(folder: PathBuf, requirements: PathBuf) -> Result<DbtEnv> {
     let lock = folder.with_extension("lock");
     let lock = File::create(&lock).with_context(|| format!("could not make {}", lock.display()))?;
     lock.lock().with_context(|| format!("could not lock {}", folder.display()))?;
-    if !is_current(&folder, &stamp) {
+    if !is_current(&folder, &stamp, program) {
         check_python(&python)?;
         eprintln!("making a Python environment in {}: a minute, once", folder.display());
-        make(&folder, &python, &requirements)?;
+        make(&folder, &python, &requirements, program)?;
         fs::write(stamp_file(&folder), &stamp)?;
     }
     Ok(environment)
 }
 
-fn make(folder: &Path, python: &OsString, requirements: &Path) -> Result<()> {
+fn make(folder: &Path, python: &OsString, requirements: &Path, program: &str) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("could not remove {}", folder.display()))?;
     }
@@ -94,8 +101,8 @@ fn make(folder: &Path, python: &OsString, requirements: &Path) -> Result<()> {
     command::run_aside(isolated(&mut pip)).with_context(|| {
         format!("could not install what {} asks for; is the package index reachable?", requirements.display())
     })?;
-    if !folder.join("bin/dbt").exists() {
-        bail!("{} brings no dbt: {} has no such program", requirements.display(), folder.display());
+    if !folder.join("bin").join(program).exists() {
+        bail!("{} brings no {program}: {} has no such program", requirements.display(), folder.display());
     }
     Ok(())
 }
@@ -164,10 +171,10 @@ fn stamp_file(folder: &Path) -> PathBuf {
 }
 
 /// Whether the environment was made to its end, from the same, and its Python is still there.
-fn is_current(folder: &Path, stamp: &str) -> bool {
+fn is_current(folder: &Path, stamp: &str, program: &str) -> bool {
     fs::read_to_string(stamp_file(folder)).is_ok_and(|known| known == stamp)
         && folder.join("bin/python").exists()
-        && folder.join("bin/dbt").exists()
+        && folder.join("bin").join(program).exists()
 }
 
 #[cfg(test)]
@@ -191,16 +198,16 @@ mod tests {
     fn an_environment_is_current_only_when_it_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
-        assert!(!is_current(folder, "a"));
+        assert!(!is_current(folder, "a", "dbt"));
         fs::create_dir(folder.join("bin")).unwrap();
         fs::write(folder.join("bin/python"), "").unwrap();
         fs::write(folder.join("bin/dbt"), "").unwrap();
-        assert!(!is_current(folder, "a"), "no stamp: it was not made to its end");
+        assert!(!is_current(folder, "a", "dbt"), "no stamp: it was not made to its end");
         fs::write(stamp_file(folder), "a").unwrap();
-        assert!(is_current(folder, "a"));
-        assert!(!is_current(folder, "b"), "made from something else");
+        assert!(is_current(folder, "a", "dbt"));
+        assert!(!is_current(folder, "b", "dbt"), "made from something else");
         fs::remove_file(folder.join("bin/python")).unwrap();
-        assert!(!is_current(folder, "a"), "its Python is gone");
+        assert!(!is_current(folder, "a", "dbt"), "its Python is gone");
     }
 
     #[test]

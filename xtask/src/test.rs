@@ -2,7 +2,7 @@
 //!
 //! Owns the stages, their order and their report. Never hides what a stage prints, and stops at the first that fails.
 
-use crate::{command, plugins, repository, setup};
+use crate::{api, command, plugins, repository, setup, ui};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use std::process::Command;
@@ -31,6 +31,8 @@ enum Stage {
     Setup,
     /// Check the formatting.
     Fmt,
+    /// Check, test and build the UI.
+    Ui,
     /// Lint, with every warning an error.
     Clippy,
     /// Check that the SDK's bindings match the contracts.
@@ -43,6 +45,10 @@ enum Stage {
     Templates,
     /// Test everything else.
     Host,
+    /// Ask a host what the description of its API allows, and what it does not.
+    Api,
+    /// Test the UI in a browser, against a real host.
+    Browser,
 }
 
 /// Runs the stages.
@@ -74,6 +80,7 @@ impl Stage {
         match self {
             Self::Setup => setup::python_env().and_then(|_| setup::dagster_env()).map(drop),
             Self::Fmt => in_both(|cargo| cargo.args(["fmt", "--all", "--check"])),
+            Self::Ui => ui::check(),
             Self::Clippy => in_both(|cargo| {
                 cargo.args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])
             }),
@@ -82,6 +89,8 @@ impl Stage {
             Self::Guests => command::run(command::plugins_cargo().args(["test", "--workspace"]).args(filter)),
             Self::Templates => plugins::template::run(),
             Self::Host => host(filter),
+            Self::Api => api::run(),
+            Self::Browser => ui::browse(filter),
         }
     }
 
@@ -151,7 +160,19 @@ mod tests {
     #[test]
     fn the_cheap_checks_come_before_the_slow_tests() {
         let names: Vec<_> = Stage::value_variants().iter().map(|stage| stage.name()).collect();
-        let order = ["setup", "fmt", "clippy", "bindings", "plugins", "guests", "templates", "host"];
+        let order = [
+            "setup",
+            "fmt",
+            "ui",
+            "clippy",
+            "bindings",
+            "plugins",
+            "guests",
+            "templates",
+            "host",
+            "api",
+            "browser",
+        ];
         assert_eq!(names, order);
     }
 
@@ -165,6 +186,6 @@ mod tests {
     fn the_last_line_sums_up() {
         let time = Duration::from_millis(1240);
         assert_eq!(summary(&[Stage::Fmt], time), "fmt passed in 1.2 s");
-        assert_eq!(summary(Stage::value_variants(), time), "all 8 stages passed in 1.2 s");
+        assert_eq!(summary(Stage::value_variants(), time), "all 11 stages passed in 1.2 s");
     }
 }
