@@ -50,6 +50,26 @@ pub const IDLE_CPU_QUEUED: Bound = Bound { name: "CPU of an idle host with 10,00
 pub const IDLE_MEMORY_QUEUED: Bound =
     Bound { name: "memory of an idle host with 10,000 requests", ..IDLE_MEMORY };
 
+/// Until something of the first page is painted, in seconds from its request.
+pub const UI_FIRST: Bound =
+    Bound { name: "the first page, painted", suffix: "", limit: 0.3, unit: Unit::Milliseconds };
+/// Until its jobs are.
+pub const UI_CONTENT: Bound = Bound { name: "the jobs of the first page, painted", ..UI_FIRST };
+/// From dbt's line about the end of a node until nine of ten are in the page, in seconds.
+pub const UI_LIVE: Bound = Bound { name: "from dbt's line to the page, nine of ten", limit: 0.2, ..UI_FIRST };
+/// The graph of 5,000 assets from memory, in seconds.
+pub const UI_GRAPH: Bound = Bound { name: "the graph of 5,000 assets", limit: 0.15, ..UI_FIRST };
+/// Until it is drawn, in seconds from the request of the page.
+pub const UI_GRAPH_DRAWN: Bound = Bound { name: "the graph, drawn", limit: 1.5, ..UI_FIRST };
+/// The longest frame while someone drags or zooms, in seconds.
+pub const UI_FRAME: Bound =
+    Bound { name: "the longest frame while it is dragged or zoomed", limit: 0.05, ..UI_FIRST };
+/// Until the nodes of a run of 10,000 events are painted, in seconds from the request of the page.
+pub const UI_RUN_NODES: Bound =
+    Bound { name: "the nodes of a run of 10,000 events, painted", limit: 1.0, ..UI_FIRST };
+/// The same for its log.
+pub const UI_RUN_LOG: Bound = Bound { name: "the log of a run of 10,000 events, painted", ..UI_RUN_NODES };
+
 /// What a figure must not exceed.
 pub struct Bound {
     name: &'static str,

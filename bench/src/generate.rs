@@ -71,6 +71,11 @@ pub fn generate(folder: &Path, models: usize) -> io::Result<()> {
     fs::write(folder.join("models/_sources.yml"), sources(size(models, 0)))
 }
 
+/// The names of the models of a project of this size, layer by layer.
+pub fn models(models: usize) -> impl Iterator<Item = String> {
+    (0..LAYERS).flat_map(move |layer| (0..size(models, layer)).map(move |index| model(layer, index)))
+}
+
 /// How many models a layer has.
 fn size(models: usize, layer: usize) -> usize {
     models / LAYERS + usize::from(layer < models % LAYERS)

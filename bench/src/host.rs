@@ -99,7 +99,8 @@ impl Site {
     /// Starts a host and waits until it answers.
     pub fn serve(&self, setting: &Setting) -> Result<Host> {
         let log = self.folder.join("serve.log");
-        let mut command = setting.command(&self.folder, &["serve", "--log-format", "json"]);
+        let mut command =
+            setting.command(&self.folder, &["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
         let process = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

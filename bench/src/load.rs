@@ -103,7 +103,7 @@ pub fn run(setting: &Setting, runs: u32) -> Result<Report> {
 }
 
 /// A generated project whose manifest is there: dbt parses it when it is new, or when dbt is another one.
-fn prepare(setting: &Setting, models: usize) -> Result<PathBuf> {
+pub fn prepare(setting: &Setting, models: usize) -> Result<PathBuf> {
     let project = setting.folder(&format!("projects-{}", generate::VERSION)).join(format!("models-{models}"));
     let whole = project.with_extension("made");
     if !whole.exists() {

@@ -14,8 +14,10 @@ mod host;
 mod idle;
 mod load;
 mod probe;
+mod record;
 mod setting;
 mod ticks;
+mod ui;
 
 use std::{
     path::PathBuf,
@@ -28,7 +30,7 @@ use clap::{Parser, Subcommand};
 use serde::Serialize;
 use setting::Setting;
 
-/// Measures Tidegate: a build beside plain dbt's, the loading of large projects, and a host with 1,000 schedules.
+/// Measures Tidegate: a build beside plain dbt's, the loading of large projects, a host with 1,000 schedules, and the UI.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", disable_help_subcommand = true)]
 struct Arguments {
@@ -42,7 +44,7 @@ struct Arguments {
 #[derive(clap::Args)]
 struct Options {
     /// How often each side is measured [default: 5 builds, 11 loads, 3 minutes of ticks, 10 rounds of requests, 60 idle
-    /// seconds]
+    /// seconds, 9 visits of each page]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
     /// Print the report as JSON
@@ -71,6 +73,8 @@ enum Part {
     Admission,
     /// What an idle host uses with 1,000 schedules, and with 10,000 queued requests
     Idle,
+    /// What someone in front of a browser waits for; not part of all of it, because it needs Chromium and the UI
+    Ui,
     /// Run a program and weigh it with all that it leaves behind
     #[command(hide = true)]
     Gauge(gauge::Gauge),
@@ -92,6 +96,8 @@ struct Report {
     admission: Option<admission::Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     idle: Option<idle::Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ui: Option<ui::Report>,
     bounds: Vec<Verdict>,
 }
 
@@ -147,6 +153,11 @@ fn measure(options: &Options, parts: &[Part]) -> Result<bool> {
                 report.bounds.extend(idle.verdicts());
                 report.idle = Some(idle);
             }
+            Part::Ui => {
+                let ui = ui::run(&setting, runs(9))?;
+                report.bounds.extend(ui.verdicts());
+                report.ui = Some(ui);
+            }
             // Handled before: they are parts of a measurement.
             Part::Gauge(_) | Part::Probe(_) => {}
         }
@@ -160,12 +171,13 @@ fn measure(options: &Options, parts: &[Part]) -> Result<bool> {
 }
 
 fn print(report: &Report) {
-    let parts: [Option<&dyn std::fmt::Display>; 5] = [
+    let parts: [Option<&dyn std::fmt::Display>; 6] = [
         report.build.as_ref().map(|part| part as _),
         report.load.as_ref().map(|part| part as _),
         report.ticks.as_ref().map(|part| part as _),
         report.admission.as_ref().map(|part| part as _),
         report.idle.as_ref().map(|part| part as _),
+        report.ui.as_ref().map(|part| part as _),
     ];
     for part in parts.into_iter().flatten() {
         print!("{part}\n\n");

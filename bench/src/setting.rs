@@ -69,7 +69,11 @@ impl Setting {
     /// A command of Tidegate that stays, and is not weighed.
     pub fn command(&self, project: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.tidegate);
-        command.args(arguments).current_dir(project).env("PATH", &self.path);
+        command
+            .args(arguments)
+            .current_dir(project)
+            .env("PATH", &self.path)
+            .env("TIDEGATE_LISTEN", "127.0.0.1:0");
         clean(&mut command);
         command
     }
