@@ -7,7 +7,7 @@
 //!
 //! [`config`] is what the operator wrote, [`project`] what dbt's manifest says, seen through a translator ([`policy`]),
 //! which is a WebAssembly component ([`plugins`]). [`view`] is how all of it stands; [`cli`] prints that for people and scripts, and
-//! [`web`] answers with it. A host that runs for good
+//! [`web`] answers with it; where the nodes of a project lie on a plane is for [`lineage`] to say. A host that runs for good
 //! speaks to its service manager and its operator through [`service`]: readiness, logs, signals, changed files. What someone
 //! should know leaves this machine through [`deliver`].
 //!
