@@ -4,6 +4,8 @@ import { useEffect } from "preact/hooks";
 import { Route, Switch, useLocation } from "wouter-preact";
 import { locked } from "./api/client";
 import { connection } from "./api/live";
+// The first page of most visits comes with what stands around it: whoever opens it waits for one script less.
+import Overview from "./pages/overview";
 import { Confirms } from "./parts/dialog";
 import { Keys, over, useKeys } from "./parts/keys";
 import { Empty, Head, Waiting } from "./parts/page";
@@ -15,7 +17,7 @@ const Palette = lazy(() => import("./palette"));
 const Schedules = lazy(() => import("./pages/schedules"));
 const Plugins = lazy(() => import("./pages/plugins"));
 const pages = [
-  { path: "/", Page: lazy(() => import("./pages/overview")) },
+  { path: "/", Page: Overview },
   { path: "/assets", Page: lazy(() => import("./pages/assets")) },
   { path: "/assets/:project/:id", Page: lazy(() => import("./pages/asset")) },
   { path: "/lineage", Page: lazy(() => import("./pages/lineage")) },

@@ -40,6 +40,10 @@ export default function Run() {
 
 function OneRun({ id }: { id: number }) {
   const query = useRun(id);
+  const [tab] = useParam("tab");
+  const showsNodes = tab === "" || tab === "timeline" || tab === "nodes";
+  const hasFailed = Object.entries(query.data?.counts ?? {}).some(([state, n]) => n > 0 && isFailure(state));
+  const nodes = useNodes(id, showsNodes || hasFailed);
   if (query.data === undefined) {
     return (
       <>
@@ -48,14 +52,10 @@ function OneRun({ id }: { id: number }) {
       </>
     );
   }
-  return <Answer of={query}>{(run) => <Story run={run} />}</Answer>;
+  return <Answer of={query}>{(run) => <Story run={run} nodes={nodes} tab={tab} />}</Answer>;
 }
 
-function Story({ run }: { run: RunDetail }) {
-  const [tab] = useParam("tab");
-  const showsNodes = tab === "" || tab === "timeline" || tab === "nodes";
-  const hasFailed = Object.entries(run.counts).some(([state, n]) => n > 0 && isFailure(state));
-  const nodes = useNodes(run.id, showsNodes || hasFailed);
+function Story({ run, nodes, tab }: { run: RunDetail; nodes: ReturnType<typeof useNodes>; tab: string }) {
   const ofNodes = (body: (nodes: NodeRow[]) => preact.ComponentChildren) => () =>
     nodes.data ? body(nodes.data.items) : nodes.error ? <ProblemBox error={nodes.error} /> : <Waiting />;
   const tabs: Tab[] = [

@@ -1,6 +1,6 @@
 /** Answers of the API that stay true: asked for once, and again when the host says that something about them changed. */
 import { type InfiniteData, type QueryKey, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type LiveKind, on } from "../api/live";
 
 /** What a message carries; which fields depends on its kind. */
@@ -32,7 +32,7 @@ export function useInvalidation(key: QueryKey, kinds: Kinds): void {
   const latest = useRef({ key, kinds });
   latest.current = { key, kinds };
   const named = kinds.map((kind) => (typeof kind === "string" ? kind : kind[0])).join();
-  useEffect(() => {
+  useLayoutEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const again = () => {
       timer ??= setTimeout(() => {
@@ -55,12 +55,27 @@ export function useInvalidation(key: QueryKey, kinds: Kinds): void {
 }
 
 /**
+ * Begins to ask while a page is drawn, where nobody has asked before: to wait until it is painted would be to wait twice. Gives
+ * whether to ask again then: not for what was just asked for, and not where someone else shows it, for whom it is kept true.
+ */
+export function useEarly(key: QueryKey, enabled: boolean, begin: () => Promise<unknown>) {
+  const client = useQueryClient();
+  const isFirst = enabled && client.getQueryState(key) === undefined;
+  const [wasFirst] = useState(isFirst);
+  if (isFirst) begin().catch(() => undefined);
+  return (query: { getObserversCount: () => number }) => !wasFirst && query.getObserversCount() <= 1;
+}
+
+/**
  * Asks, and asks again whenever the host says that one of `kinds` changed. While nobody shows it nothing is asked; whoever
  * shows it again sees what was known and gets what is new.
  */
 export function useLiveQuery<T>(key: QueryKey, fetch: () => Promise<T>, kinds: Kinds = [], enabled = true) {
   useInvalidation(key, kinds);
-  return useQuery<T>({ queryKey: key, queryFn: fetch, staleTime: 0, refetchOnWindowFocus: false, enabled });
+  const client = useQueryClient();
+  const asked = { queryKey: key, queryFn: fetch, staleTime: 0 };
+  const refetchOnMount = useEarly(key, enabled, () => client.query(asked));
+  return useQuery<T>({ ...asked, refetchOnMount, refetchOnWindowFocus: false, enabled });
 }
 
 /** A page of a list, as the API gives it. */
@@ -87,14 +102,20 @@ export function useLivePages<T>(
   kinds: Kinds = [],
 ): Pages<T> {
   useInvalidation(key, kinds);
+  const client = useQueryClient();
   const identity = JSON.stringify(key.slice(0, -1));
-  const query = useInfiniteQuery<PageOf<T>, Error, InfiniteData<PageOf<T>>, QueryKey, string | undefined>({
+  const asked = {
     queryKey: key,
-    queryFn: ({ pageParam }) => fetch(pageParam),
-    initialPageParam: undefined,
-    getNextPageParam: (last) => last.next ?? undefined,
-    placeholderData: (previous, of) => (JSON.stringify(of?.queryKey.slice(0, -1)) === identity ? previous : undefined),
+    queryFn: ({ pageParam }: { pageParam: string | undefined }) => fetch(pageParam),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last: PageOf<T>) => last.next ?? undefined,
     staleTime: 0,
+  };
+  const refetchOnMount = useEarly(key, true, () => client.infiniteQuery(asked));
+  const query = useInfiniteQuery<PageOf<T>, Error, InfiniteData<PageOf<T>>, QueryKey, string | undefined>({
+    ...asked,
+    placeholderData: (previous, of) => (JSON.stringify(of?.queryKey.slice(0, -1)) === identity ? previous : undefined),
+    refetchOnMount,
     refetchOnWindowFocus: false,
   });
   // One array for one answer, so that what is made of it need not be made again.

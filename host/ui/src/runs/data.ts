@@ -1,9 +1,9 @@
 /** What these pages ask the host for. News that it tells live are put into what is known, without asking again. */
 import { type InfiniteData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useMemo } from "preact/hooks";
+import { useLayoutEffect, useMemo } from "preact/hooks";
 import { api, ask, queries } from "../api/client";
 import { on } from "../api/live";
-import type { PageOf, Pages } from "../parts/live";
+import { type PageOf, type Pages, useEarly } from "../parts/live";
 import { mergeNodes, mergeRun, type NodesNews, type RunFilter, type RunNodes } from "./merge";
 import type { Artifact, Comparison, LogPage, RunDetail, RunEvent, RunSummary, Told } from "./shapes";
 import { isFinished } from "./words";
@@ -63,7 +63,7 @@ export function useRuns(filter: RunFilter): Pages<RunSummary> {
   const { data: found } = query;
   const data = useMemo(() => found?.pages.flatMap((page) => page.items), [found]);
   const named = JSON.stringify(filter);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const at = ["runs", "list", JSON.parse(named) as RunFilter];
     const later = gathered(() => void client.invalidateQueries({ queryKey: at, exact: true }), 500);
     const end = on("run", (run) => {
@@ -91,7 +91,7 @@ export function useRuns(filter: RunFilter): Pages<RunSummary> {
 /** A run without its nodes. What changes in its head comes live; its attempts are asked for again when it moves on. */
 export function useRun(id: number) {
   const client = useQueryClient();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const again = () => void client.invalidateQueries({ queryKey: runKey(id), exact: true });
     const soon = gathered(again, 200);
     const nowAndThen = gathered(again, 3000);
@@ -110,18 +110,19 @@ export function useRun(id: number) {
       nowAndThen.never();
     };
   }, [client, id]);
-  return useQuery<RunDetail>({
+  const asked = {
     queryKey: runKey(id),
     queryFn: () => ask(api.GET("/api/v1/runs/{run}", { params: { path: { run: id } } })),
     staleTime: 0,
-    refetchOnWindowFocus: false,
-  });
+  };
+  const refetchOnMount = useEarly(asked.queryKey, true, () => client.query(asked));
+  return useQuery<RunDetail>({ ...asked, refetchOnMount, refetchOnWindowFocus: false });
 }
 
 /** The nodes of a run in all of its attempts; what becomes of them comes live. */
 export function useNodes(id: number, wanted: boolean) {
   const client = useQueryClient();
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!wanted) return;
     const ends = [
       on("node", (news) => {
@@ -138,7 +139,7 @@ export function useNodes(id: number, wanted: boolean) {
       for (const end of ends) end();
     };
   }, [client, id, wanted]);
-  return useQuery<RunNodes>({
+  const asked = {
     queryKey: nodesKey(id),
     queryFn: async () => {
       // What is told while the answer is on its way may be newer than the answer.
@@ -155,10 +156,10 @@ export function useNodes(id: number, wanted: boolean) {
         end();
       }
     },
-    enabled: wanted,
     staleTime: 0,
-    refetchOnWindowFocus: false,
-  });
+  };
+  const refetchOnMount = useEarly(asked.queryKey, wanted, () => client.query(asked));
+  return useQuery<RunNodes>({ ...asked, refetchOnMount, refetchOnWindowFocus: false, enabled: wanted });
 }
 
 function eventsPage(id: number, cursor: string | undefined): Promise<PageOf<RunEvent>> {
@@ -168,7 +169,7 @@ function eventsPage(id: number, cursor: string | undefined): Promise<PageOf<RunE
 /** The events of a run, page by page, oldest first; where all are here, new ones are added as they come. */
 export function useEvents(id: number, isLive: boolean) {
   const client = useQueryClient();
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!isLive) return;
     const key = ["run", id, "events"];
     const later = gathered(async () => {
