@@ -7,6 +7,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
 };
 
 use jiff::Timestamp;
@@ -54,8 +55,9 @@ pub struct Queue {
     max_runs: u32,
     capacities: BTreeMap<String, u32>,
     closed: bool,
-    lines: BTreeMap<Line, BTreeSet<Place>>,
-    waiting: BTreeMap<RunId, (Line, i32)>,
+    /// Shared by all who wait in it: thousands may.
+    lines: BTreeMap<Arc<Line>, BTreeSet<Place>>,
+    waiting: BTreeMap<RunId, (Arc<Line>, i32)>,
     held: BTreeMap<RunId, Vec<String>>,
     holders: BTreeMap<String, BTreeSet<RunId>>,
     /// The last starts of jobs that have a rate.
@@ -105,7 +107,9 @@ impl Queue {
     pub fn put(&mut self, run: RunId, needs: Needs) {
         self.take_out(run);
         let line = Line { locks: needs.locks, rate: needs.rate };
-        self.lines.entry(line.clone()).or_default().insert((Reverse(needs.priority), run));
+        let known = self.lines.get_key_value(&line).map(|(known, _)| Arc::clone(known));
+        let line = known.unwrap_or_else(|| Arc::new(line));
+        self.lines.entry(Arc::clone(&line)).or_default().insert((Reverse(needs.priority), run));
         self.waiting.insert(run, (line, needs.priority));
     }
 

@@ -122,8 +122,7 @@ fn lazy(web: Web, access: Access, live: Arc<Once>) -> Router {
 
 /// Everything that is answered at one kind of door.
 fn router(web: Web, access: Access) -> Router {
-    let (api, _) = api::router().split_for_parts();
-    let app = api
+    let app = api::router()
         .merge(health::router())
         .fallback_service(ui::router().with_state(web.clone()))
         .method_not_allowed_fallback(problem::wrong_method);

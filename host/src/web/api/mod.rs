@@ -20,7 +20,7 @@ mod session;
 mod socket;
 mod tokens;
 
-use axum::http::StatusCode;
+use axum::{Router, http::StatusCode};
 
 use super::extract::Json;
 use utoipa::{OpenApi, openapi};
@@ -38,36 +38,42 @@ use super::{guard, state::Web};
 ))]
 struct Description;
 
-/// All routes, with their description.
-pub fn router() -> OpenApiRouter<Web> {
-    let routes = OpenApiRouter::new()
-        .merge(alerts::router())
-        .merge(artifacts::router())
-        .merge(asset::router())
-        .merge(assets::router())
-        .merge(audit::router())
-        .merge(compare::router())
-        .merge(configuration::router())
-        .merge(graph::router())
-        .merge(hooks::router())
-        .merge(host::router())
-        .merge(jobs::router())
-        .merge(launch::router())
-        .merge(logs::router())
-        .merge(plugins::router())
-        .merge(projects::router())
-        .merge(runs::router())
-        .merge(session::router())
-        .merge(socket::router())
-        .merge(super::live::router())
-        .merge(tokens::router())
-        .routes(routes!(openapi_json));
-    OpenApiRouter::with_openapi(Description::openapi()).nest("/api/v1", routes)
+/// The routes of each kind of thing, with their description.
+const PARTS: [fn() -> OpenApiRouter<Web>; 21] = [
+    alerts::router,
+    artifacts::router,
+    asset::router,
+    assets::router,
+    audit::router,
+    compare::router,
+    configuration::router,
+    graph::router,
+    hooks::router,
+    host::router,
+    jobs::router,
+    launch::router,
+    logs::router,
+    plugins::router,
+    projects::router,
+    runs::router,
+    session::router,
+    socket::router,
+    super::live::router,
+    tokens::router,
+    || OpenApiRouter::new().routes(routes!(openapi_json)),
+];
+
+/// All routes. Their description is let go of part by part: all of it in memory would be several MB, at each start.
+pub fn router() -> Router<Web> {
+    let routes = PARTS.iter().map(|part| part().split_for_parts().0);
+    Router::new().nest("/api/v1", routes.fold(Router::new(), Router::merge))
 }
 
 /// The description of the API: OpenAPI 3.1.
 pub fn document() -> openapi::OpenApi {
-    let mut document = router().into_openapi();
+    let routes = PARTS.iter().fold(OpenApiRouter::new(), |routes, part| routes.merge(part()));
+    let mut document =
+        OpenApiRouter::with_openapi(Description::openapi()).nest("/api/v1", routes).into_openapi();
     name_operations(&mut document);
     describe_guard(&mut document);
     document
