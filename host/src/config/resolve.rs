@@ -42,6 +42,8 @@ pub struct Config {
     pub file: PathBuf,
     /// Where runs, logs and history are kept, absolute.
     pub state_dir: PathBuf,
+    /// The same as the file names it, whatever the host was told.
+    pub named_state_dir: PathBuf,
     /// The folder of plugins that are taken up while the host runs, absolute.
     pub plugins_dir: PathBuf,
     /// How long runs are kept.
@@ -64,6 +66,8 @@ pub struct Config {
     pub url: String,
     /// Where notifications can go, by name.
     pub destinations: BTreeMap<String, Destination>,
+    /// A digest of the file's text.
+    pub(super) text: blake3::Hash,
 }
 
 /// A dbt project.
@@ -125,6 +129,13 @@ impl Config {
         Ok(config)
     }
 
+    /// Whether the file still says what this was made from.
+    pub fn is_current(&self) -> bool {
+        let is_it =
+            |bytes: Vec<u8>| text_of(&bytes).is_ok_and(|text| blake3::hash(text.as_bytes()) == self.text);
+        std::fs::read(&self.file).is_ok_and(is_it)
+    }
+
     /// What can be said of a file with mistakes: where its state is. Whoever has made one still has to be able to look at
     /// the host, which goes on with what the file was. None where nothing has ever been kept there.
     pub fn of_state(file: &Path, state_dir: Option<&Path>) -> Option<Self> {
@@ -145,6 +156,7 @@ impl Config {
         let plugins_dir = clean(&base.join(PLUGINS_DIR));
         state_dir.is_dir().then(|| Self {
             file,
+            named_state_dir: state_dir.clone(),
             state_dir,
             plugins_dir,
             retention: RetentionConfig::default(),
@@ -157,6 +169,7 @@ impl Config {
             url: format!("http://{}", web::LISTEN),
             web: Web::default(),
             destinations: BTreeMap::new(),
+            text: blake3::hash(&[]),
         })
     }
 }
@@ -399,6 +412,7 @@ fn resolve(
     let state_dir = clean(&base.join(file.state_dir.unwrap_or_else(|| ".tidegate".into())));
     Ok(Config {
         file: path.to_owned(),
+        named_state_dir: state_dir.clone(),
         state_dir,
         plugins_dir: clean(&base.join(file.plugins_dir.unwrap_or_else(|| PLUGINS_DIR.into()))),
         retention: file.retention,
@@ -411,6 +425,7 @@ fn resolve(
         web,
         url,
         destinations: all,
+        text: blake3::hash(text.as_bytes()),
     })
 }
 

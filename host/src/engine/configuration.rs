@@ -18,7 +18,7 @@ use crate::{
 pub struct Configuration {
     current: Mutex<Arc<Config>>,
     /// The state directory that the file names, whatever the host was told.
-    named: Option<PathBuf>,
+    named: PathBuf,
     mail: Mail,
     catalogue: Catalogue,
     /// Told whenever another one is in force.
@@ -27,7 +27,7 @@ pub struct Configuration {
 
 impl Configuration {
     pub(super) fn new(config: Arc<Config>, mail: Mail, catalogue: Catalogue) -> Self {
-        let named = named(&config);
+        let named = config.named_state_dir.clone();
         post::check_settings(&catalogue, &config);
         Self { current: Mutex::new(config), named, mail, catalogue, news: watch::Sender::new(()) }
     }
@@ -74,9 +74,9 @@ impl Configuration {
                 for change in &changes {
                     tracing::info!("configuration: {change}");
                 }
-                if let Some(dir) = named(&current).filter(|dir| self.named.as_ref() != Some(dir)) {
+                if current.named_state_dir != self.named {
                     tracing::warn!(
-                        state_dir = dir.display().to_string(),
+                        state_dir = current.named_state_dir.display().to_string(),
                         "the file names another `state_dir`: that takes a restart, and until then other commands look \
                          for this host there in vain"
                     );
@@ -96,8 +96,4 @@ impl Configuration {
             }
         }
     }
-}
-
-fn named(config: &Config) -> Option<PathBuf> {
-    Config::load(&config.file, None).ok().map(|config| config.state_dir)
 }

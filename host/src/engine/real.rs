@@ -76,7 +76,10 @@ impl RealWorld {
     fn config(&self, file: &Path) -> Result<Arc<Config>, Refusal> {
         let stamp = Stamp::of(file);
         let mut known = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, config)) = known.get(file).filter(|(at, _)| *at == stamp) {
+        if let Some((at, config)) = known.get_mut(file)
+            && (*at == stamp || config.is_current())
+        {
+            *at = stamp;
             return Ok(Arc::clone(config));
         }
         match Config::load(file, Some(&self.state_dir)).map(Arc::new) {

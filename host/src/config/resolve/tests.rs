@@ -374,3 +374,18 @@ fn a_misspelt_plugin_of_tidegates_own_is_found_wherever_it_is_named() {
     }
     assert!(said.contains(":8: `[alerts.ops]`: there is no built-in plugin `slak`"), "{said}");
 }
+
+#[test]
+fn a_file_that_says_something_else_by_now_is_not_current() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tidegate.toml");
+    fs::write(&file, "\u{feff}[projects.shop]\n").unwrap();
+    let config = Config::load(&file, None).unwrap();
+    assert!(config.is_current());
+    fs::write(&file, "[projects.shop]\n").unwrap();
+    assert!(config.is_current(), "the mark at its beginning says nothing");
+    fs::write(&file, "[projects.shop]\n[jobs.build]\nsteps = [\"dbt build\"]\n").unwrap();
+    assert!(!config.is_current());
+    fs::remove_file(&file).unwrap();
+    assert!(!config.is_current());
+}
