@@ -11,8 +11,8 @@ import { useLiveQuery, useRunTurns } from "../parts/live";
 import { LongText } from "../parts/long";
 import { ProblemBox } from "../parts/page";
 import { State, toneOf } from "../parts/state";
+import { telling } from "../parts/telling";
 import { Time } from "../parts/time";
-import { telling } from "./telling";
 
 type FreshnessRow = Schemas["FreshnessRow"];
 type JobDetail = Schemas["JobDetail"];

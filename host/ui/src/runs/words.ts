@@ -1,4 +1,5 @@
 /** What is on record of a run, in words: the same that the command line says. */
+import { telling } from "../parts/telling";
 import type { Attempt, Decided, Limits, RunState, RunSummary, Step } from "./shapes";
 
 /** Many of a thing: `1 node`, `3 nodes`. */
@@ -60,9 +61,7 @@ export function firstLine(text: string, longest = 300): string {
 
 /** The line of an error that says what is wrong: dbt says first only in which node. */
 export function errorLine(text: string): string {
-  const [first = "", ...rest] = text.trim().split("\n");
-  const next = rest.map((line) => line.trim()).find(Boolean);
-  return next && /^\w+ Error in \S+ \S+/.test(first) ? firstLine(next) : firstLine(text);
+  return firstLine(telling(text));
 }
 
 /** dbt's id without what is the same for most: `model.shop.orders` is `orders`. */
