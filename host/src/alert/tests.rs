@@ -153,6 +153,8 @@ fn check(name: &str, asset: &str) -> Check {
         severity: Severity::Error,
         description: None,
         original_file_path: String::new(),
+        column: None,
+        column_of: 0,
         dbt_tags: Vec::new(),
         meta: String::new(),
         assets: vec![asset.to_owned()],

@@ -49,6 +49,8 @@ pub struct Manifest<'a> {
     pub dbt_version: String,
     /// The adapter, such as `duckdb`; empty where the manifest does not say.
     pub adapter_type: String,
+    /// The project's name, which is that of its own package; empty where the manifest does not say.
+    pub package_name: String,
     /// The same for two parses of the same project, another one when a selection or an asset may be another.
     pub digest: String,
     /// The assets, with their default shapes; sorted by unique id.
@@ -91,9 +93,10 @@ impl<'p> ManifestText<'p> {
         Ok(Manifest {
             dbt_version,
             adapter_type,
+            package_name: metadata(&document, "project_name").unwrap_or_default(),
             digest: digester.finish(),
             assets,
-            checks: checks.into_iter().map(|(check, ..)| check).collect(),
+            checks: checks.into_iter().map(|node| node.check).collect(),
             exposures: exposures.into_iter().map(|(exposure, _)| exposure).collect(),
             remarks,
             entries,

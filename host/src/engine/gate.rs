@@ -105,6 +105,8 @@ mod tests {
             severity,
             description: None,
             original_file_path: String::new(),
+            column: None,
+            column_of: 0,
             dbt_tags: Vec::new(),
             meta: String::new(),
             assets: looks_at.clone(),

@@ -157,6 +157,8 @@ mod tests {
             original_file_path: String::new(),
             assets: texts(of),
             upstream: texts(of),
+            column: None,
+            column_of: 0,
             dbt_tags: Vec::new(),
             meta: String::new(),
         }

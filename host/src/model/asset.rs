@@ -128,12 +128,25 @@ pub struct Check {
     pub assets: Vec<String>,
     /// Unique ids of all assets that it reads, such as both ends of a relationship; sorted.
     pub upstream: Vec<String>,
+    /// The column that it is on; null where it is on the whole node.
+    pub column: Option<String>,
+    /// The place in `assets` of the one that has the column.
+    #[serde(skip)]
+    pub column_of: usize,
     /// dbt's own tags.
     #[serde(skip)]
     pub dbt_tags: Vec<String>,
     /// `config.meta`, or `meta` where that is empty: a JSON object as text.
     #[serde(skip)]
     pub meta: String,
+}
+
+impl Check {
+    /// The check as one of its assets sees it: a column of another asset is none of its own.
+    pub fn seen_by(&self, asset: &str) -> Self {
+        let is_own = self.assets.get(self.column_of).is_some_and(|of| of == asset);
+        Self { column: self.column.clone().filter(|_| is_own), ..self.clone() }
+    }
 }
 
 /// A use of assets outside dbt: a leaf of the lineage.

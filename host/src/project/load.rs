@@ -71,7 +71,8 @@ pub fn load(
     if let Some(translate) = translate {
         warnings.extend(apply(&mut manifest, translate));
     }
-    let Manifest { dbt_version, adapter_type, digest, assets, checks, exposures, .. } = manifest;
+    let Manifest { dbt_version, adapter_type, package_name, digest, assets, checks, exposures, .. } =
+        manifest;
     let duplicates = duplicates(&assets);
     if !duplicates.is_empty() {
         return Err(LoadError::DuplicateKeys(duplicates));
@@ -82,6 +83,7 @@ pub fn load(
     project.digest = digest;
     project.dbt_version = dbt_version;
     project.adapter_type = adapter_type;
+    project.package_name = package_name;
     Ok(Loaded { project, warnings })
 }
 

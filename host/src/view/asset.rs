@@ -43,9 +43,11 @@ pub struct AssetDetail {
     pub standing: AssetStanding,
     /// dbt's selector of exactly this node.
     pub selector: String,
+    /// The folder of its file below the project's; empty where it is in none.
+    pub folder: String,
     /// How the last run went, or goes, that had to do with it; null where none had.
     pub status: Option<NodeStatus>,
-    /// How it is written down: description, columns, code; null where the manifest has lost it.
+    /// How it is written down: description, columns, code, config, meta; null where the manifest has lost it.
     pub definition: Option<NodeDetails>,
     /// Its code as dbt ran it last; null where nobody knows.
     pub compiled: Option<CompiledCode>,
@@ -153,7 +155,7 @@ pub fn detail(
         let last_result = reader.check_results(name, &check.unique_id, 1)?.into_iter().next();
         let status = reader.newest_part(name, &check.unique_id)?.map(NodeStatus::from);
         let query = status.as_ref().and_then(|status| status.node.query.clone());
-        check_results.push(CheckDetail { check: check.clone(), last_result, query, status });
+        check_results.push(CheckDetail { check: check.seen_by(id), last_result, query, status });
     }
     check_results.sort_by_key(|check| (rank(check), check.check.name.clone()));
     let is_source = asset.resource_type == ResourceType::Source;
@@ -162,6 +164,7 @@ pub fn detail(
         project: name.clone(),
         standing: standings.of(id).clone(),
         selector: asset.selector(),
+        folder: project.folder(asset).into_owned(),
         definition: node_details(&opened.manifest, id)?,
         compiled: attempts.iter().find_map(|attempt| compiled(state_dir, asset, *attempt)),
         status,

@@ -134,6 +134,8 @@ pub struct AssetRow {
     pub materialized: Option<String>,
     /// The group that it is shown in.
     pub group: Option<String>,
+    /// The folder of its file below the project's, such as `models/staging`; empty where it is in none.
+    pub folder: String,
     /// Mail addresses or teams.
     pub owners: Vec<String>,
     /// Tags; the value is empty for a tag that has only a name.
@@ -151,16 +153,17 @@ pub struct AssetRow {
 
 impl AssetRow {
     /// A row of the catalogue.
-    pub fn new(project: &str, asset: &Asset, standing: &AssetStanding) -> Self {
+    pub fn new(project: &Project, asset: &Asset, standing: &AssetStanding) -> Self {
         let paragraph = |text: &String| text.trim().split("\n\n").next().map(str::to_owned);
         Self {
-            project: project.to_owned(),
+            project: project.name.clone(),
             unique_id: asset.unique_id.clone(),
             key: asset.shape.key.clone(),
             name: asset.name.clone(),
             resource_type: asset.resource_type.clone(),
             materialized: asset.materialized.clone(),
             group: asset.shape.group.clone(),
+            folder: project.folder(asset).into_owned(),
             owners: asset.shape.owners.clone(),
             tags: asset.shape.tags.clone(),
             kinds: asset.kinds.clone(),
@@ -186,6 +189,9 @@ pub struct Wanted {
     pub group: Vec<String>,
     /// Only of these owners.
     pub owner: Vec<String>,
+    /// Only what is defined in one of these folders or below it: paths from the project's folder, such as
+    /// `models/staging`.
+    pub folder: Vec<String>,
     /// Only of these resource types.
     pub resource_type: Vec<String>,
     /// Only in these states: dbt's words, and `never` for what no run has had to do with.
@@ -199,7 +205,7 @@ pub struct Wanted {
 
 impl Wanted {
     /// Whether an asset fits, apart from the selection, which takes dbt to be resolved.
-    pub fn fits(&self, project: &str, asset: &Asset, standing: &AssetStanding) -> bool {
+    pub fn fits(&self, project: &Project, asset: &Asset, standing: &AssetStanding) -> bool {
         let any = |wanted: &[String], has: &dyn Fn(&str) -> bool| {
             wanted.is_empty() || wanted.iter().any(|one| has(one))
         };
@@ -208,10 +214,11 @@ impl Wanted {
             None => asset.shape.tags.contains_key(wanted),
         };
         let state = standing.state.as_ref().map_or(NEVER, NodeState::as_str);
-        any(&self.project, &|name| name == project)
+        any(&self.project, &|name| name == project.name)
             && any(&self.resource_type, &|name| name == asset.resource_type.as_str())
             && any(&self.group, &|name| asset.shape.group.as_deref() == Some(name))
             && any(&self.owner, &|name| asset.shape.owners.iter().any(|owner| owner == name))
+            && any(&self.folder, &|name| is_below(&project.folder(asset), name.trim_end_matches('/')))
             && any(&self.tag, &tag)
             && any(&self.state, &|name| name == state)
             && (self.health.is_empty() || self.health.contains(&standing.health))
@@ -223,6 +230,17 @@ impl Wanted {
         let words: Vec<_> = self.select.as_deref()?.split_whitespace().map(str::to_owned).collect();
         (!words.is_empty()).then_some(words)
     }
+}
+
+/// Whether a folder is another one, or in it.
+fn is_below(folder: &str, other: &str) -> bool {
+    folder.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A folder and those that it is in, the innermost first.
+fn folders(folder: &str) -> impl Iterator<Item = &str> {
+    let innermost = Some(folder).filter(|folder| !folder.is_empty());
+    std::iter::successors(innermost, |&inner| Some(inner.rsplit_once('/')?.0))
 }
 
 fn mentions(asset: &Asset, words: &str) -> bool {
@@ -280,6 +298,8 @@ pub struct Facets {
     pub groups: Vec<Facet>,
     /// Owners.
     pub owners: Vec<Facet>,
+    /// Folders, each with what is in it or below it.
+    pub folders: Vec<Facet>,
     /// Tags, `NAME` or `NAME=VALUE`.
     pub tags: Vec<Facet>,
     /// dbt's words for how the last run went, and `never`.
@@ -299,7 +319,7 @@ pub struct Facet {
 
 impl Facets {
     /// Counts what there is.
-    pub fn of<'a>(assets: impl Iterator<Item = (&'a str, &'a Asset, &'a AssetStanding)>) -> Self {
+    pub fn of<'a>(assets: impl Iterator<Item = (&'a Project, &'a Asset, &'a AssetStanding)>) -> Self {
         #[derive(Default)]
         struct Counts<'a>(BTreeMap<Cow<'a, str>, u32>);
         impl<'a> Counts<'a> {
@@ -314,15 +334,19 @@ impl Facets {
             }
         }
         let mut count = 0;
-        let [mut projects, mut types, mut groups, mut owners, mut tags, mut states, mut healths] =
+        let [mut projects, mut types, mut groups, mut owners, mut folded, mut tags, mut states, mut healths] =
             std::array::from_fn(|_| Counts::default());
         for (project, asset, standing) in assets {
             count += 1;
-            projects.add(project);
+            projects.add(project.name.as_str());
             types.add(asset.resource_type.as_str());
             asset.shape.group.iter().for_each(|group| groups.add(group.as_str()));
             let own: BTreeSet<_> = asset.shape.owners.iter().collect();
             own.into_iter().for_each(|owner| owners.add(owner.as_str()));
+            match project.folder(asset) {
+                Cow::Borrowed(folder) => folders(folder).for_each(|folder| folded.add(folder)),
+                Cow::Owned(folder) => folders(&folder).for_each(|folder| folded.add(folder.to_owned())),
+            }
             for (name, value) in &asset.shape.tags {
                 match value.is_empty() {
                     true => tags.add(name.as_str()),
@@ -338,6 +362,7 @@ impl Facets {
             resource_types: types.most_first(),
             groups: groups.most_first(),
             owners: owners.most_first(),
+            folders: folded.most_first(),
             tags: tags.most_first(),
             states: states.most_first(),
             health: healths.most_first(),
@@ -381,5 +406,24 @@ impl ProjectStates {
         };
         let states = standings.assets.iter().map(|(id, standing)| (id.clone(), row(standing)));
         Self { as_of, states: states.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_holds_what_is_below_it_and_not_what_is_called_like_it() {
+        assert!(is_below("models/staging", "models/staging"));
+        assert!(is_below("models/staging/shop", "models/staging"));
+        assert!(!is_below("models/staging_old", "models/staging"));
+        assert!(!is_below("models", "models/staging"));
+        assert!(is_below("", "") && !is_below("models", ""), "what is in no folder");
+        assert_eq!(
+            folders("models/staging/a").collect::<Vec<_>>(),
+            ["models/staging/a", "models/staging", "models"]
+        );
+        assert_eq!(folders("").count(), 0);
     }
 }

@@ -12,10 +12,11 @@ use crate::{
 /// Three models in a row with a check each that passes or fails, and a source that is read.
 pub fn shop() -> Sandbox {
     let shop = Sandbox::models(&[
-        ("stg_orders", "{{ config(materialized='table') }} select 1 as id, 2 as customer"),
+        ("staging/stg_orders", "{{ config(materialized='table') }} select 1 as id, 2 as customer"),
         (
             "orders",
-            "{{ config(materialized='table', tags=['daily']) }} select * from {{ ref('stg_orders') }}",
+            "{{ config(materialized='table', tags=['daily'], pre_hook='select 1', meta={'team': 'ours'}) }} \
+             select * from {{ ref('stg_orders') }}",
         ),
         ("customers", "select customer from {{ ref('orders') }}"),
         ("broken", "select * from {{ source('raw', 'missing') }}"),
@@ -28,9 +29,11 @@ pub fn shop() -> Sandbox {
          - name: stg_orders\n  columns: [{name: id, data_tests: [not_null]}]\n\
          - name: orders\n  description: What was <b>ordered</b>.\n  config: {group: sales}\n  columns:\n  \
          - {name: id, description: Its number., data_tests: [{accepted_values: {arguments: {values: [7]}}}]}\n\
+         - name: customers\n  data_tests: [{not_null: {arguments: {column_name: customer}}}]\n\
          exposures: [{name: board, label: The board, type: dashboard, owner: {email: a@shop.example}, \
          url: 'https://bi.shop.example', depends_on: [ref('customers')]}]\n",
     );
+    shop.write("tests/whole.sql", "select 1 as row from {{ ref('customers') }} where false");
     shop
 }
 
@@ -94,6 +97,10 @@ fn assets_are_listed_and_shown_with_what_runs_made_of_them() {
     assert_eq!(wanted("state=never&state=skipped"), "customers missing");
     assert_eq!(wanted("health=failed&health=never"), "broken missing orders");
     assert_eq!(wanted("resource_type=source"), "missing");
+    assert_eq!(wanted("folder=models/staging/"), "stg_orders");
+    assert_eq!(wanted("folder=models%2Fstaging&folder=seeds"), "stg_orders");
+    assert_eq!(wanted("folder=models"), "broken customers missing orders stg_orders");
+    assert_eq!(wanted("folder=model"), "");
     assert_eq!(wanted("select=key:orders%2B"), "customers orders");
     assert_eq!(wanted("select=tag:daily+stg_orders"), "orders stg_orders");
     assert!(api.refused("/assets?select=key:order", 400).contains("did you mean `key:orders`?"));
@@ -111,6 +118,7 @@ fn assets_are_listed_and_shown_with_what_runs_made_of_them() {
     assert_eq!(counts("resource_types"), [("model".to_owned(), 4), ("source".to_owned(), 1)]);
     assert_eq!(counts("groups"), [("sales".to_owned(), 1)]);
     assert_eq!(counts("tags"), [("daily".to_owned(), 1)]);
+    assert_eq!(counts("folders"), [("models".to_owned(), 5), ("models/staging".to_owned(), 1)]);
 
     let orders = api.get("/projects/tiny/assets/model.tiny.orders");
     assert_eq!(orders["description"], "What was <b>ordered</b>.");
@@ -128,6 +136,14 @@ fn assets_are_listed_and_shown_with_what_runs_made_of_them() {
         (&compiled["attempt"], &compiled["cut"]),
         (&json!({"run": 2, "step": 1, "attempt": 1}), &json!(false))
     );
+    assert_eq!(orders["folder"], "models");
+    let config = &orders["definition"]["config"];
+    assert_eq!(
+        (&config["materialized"], &config["pre-hook"][0]["sql"], &config["tags"]),
+        (&json!("table"), &json!("select 1"), &json!(["daily"]))
+    );
+    assert!(config.get("unique_key").is_none() && config.get("post-hook").is_none(), "{config}");
+    assert_eq!((&orders["definition"]["meta"], config.get("meta")), (&json!({"team": "ours"}), None));
     let code = text(&compiled["code"]);
     assert!(code.contains("stg_orders") && !code.contains("{{"), "{code}");
     assert_eq!(ids(orders["parents"].as_array().unwrap()), ["model.tiny.stg_orders"]);
@@ -136,11 +152,29 @@ fn assets_are_listed_and_shown_with_what_runs_made_of_them() {
         (&json!("ok"), &json!("skipped"))
     );
     let check = &orders["check_results"][0];
+    assert_eq!(check["column"], "id");
     assert_eq!(
         (&check["last_result"]["state"], &check["last_result"]["failures"]),
         (&json!("fail"), &json!(1))
     );
     assert!(text(&check["query"]).to_lowercase().contains("select"), "{check}");
+    // A test of a column that is not documented.
+    let checks = &api.get("/projects/tiny/assets/model.tiny.customers")["check_results"];
+    let columns: Vec<_> =
+        checks.as_array().unwrap().iter().map(|c| (text(&c["name"]), c["column"].clone())).collect();
+    assert_eq!(
+        columns,
+        [("not_null_customers_customer".to_owned(), json!("customer")), ("whole".to_owned(), Value::Null)]
+    );
+    // The graph by folders.
+    let groups = |by: &str| -> Vec<String> {
+        let graph = api.get(&format!("/projects/tiny/graph?{by}"));
+        graph["groups"].as_array().unwrap().iter().map(|group| text(&group["name"])).collect()
+    };
+    assert_eq!(groups("by=folder&fold=models/staging/"), ["models/", "models/staging/"]);
+    assert_eq!(groups("by=group"), groups(""));
+    assert!(groups("").contains(&"sales".to_owned()));
+    assert!(api.refused("/projects/tiny/graph?by=colour", 400).contains("query"));
     // By its key, too; and exposures are neighbours.
     let customers = api.get("/projects/tiny/assets/customers");
     assert_eq!(customers["children"][0]["url"], "https://bi.shop.example");

@@ -1,20 +1,26 @@
-//! What is too large to keep of a node, or rarely wanted: its code, its columns, its entry as a translator sees it.
+//! What is too large to keep of a node, or rarely wanted: its code, its columns, its config and meta, its entry as a
+//! translator sees it.
 //!
 //! Owns how these are taken from the manifest's text when someone asks. Never keeps them.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt, path::Path};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::Path,
+};
 
 use serde::{
     Serialize,
     de::{Deserializer, MapAccess, Visitor},
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use utoipa::ToSchema;
 
 use super::{
     ManifestError, digest,
     document::{Document, read_text},
-    json::{Fields, Text, pick, text, texts},
+    json::{Fields, Text, pick, text, texts, truthy},
     shape::{Config, effective_meta},
 };
 use crate::model::{Asset, NodeFacts, ResourceType};
@@ -30,6 +36,10 @@ pub struct NodeDetails {
     pub patch_path: Option<String>,
     /// The columns that are documented, in the order of the manifest.
     pub columns: Vec<Column>,
+    /// How dbt is told to build it: all of `config` but `meta`, without what is null or empty.
+    pub config: BTreeMap<String, Value>,
+    /// The node's `meta`, that of `config` first.
+    pub meta: BTreeMap<String, Value>,
 }
 
 /// A documented column.
@@ -78,13 +88,31 @@ pub fn never_refreshed(manifest_path: &Path) -> Result<BTreeSet<String>, Manifes
 }
 
 fn details(entry: &RawValue) -> NodeDetails {
-    let [description, raw_code, raw_sql, patch_path, columns] =
-        pick(Some(entry), ["description", "raw_code", "raw_sql", "patch_path", "columns"]);
+    let [description, raw_code, raw_sql, patch_path, columns, config, meta] =
+        pick(Some(entry), ["description", "raw_code", "raw_sql", "patch_path", "columns", "config", "meta"]);
+    let [config_meta] = pick(config, ["meta"]);
+    let setting = |(name, value): (String, Value)| Some((name, set(value)?));
     NodeDetails {
         description: given(description),
         raw_code: given(raw_code).or_else(|| given(raw_sql)),
         patch_path: given(patch_path),
         columns: columns.map(read_columns).unwrap_or_default(),
+        config: config
+            .map(object)
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|(name, _)| name.0 != "meta")
+            .map(tree)
+            .filter_map(setting)
+            .collect(),
+        meta: config_meta
+            .filter(|meta| truthy(meta))
+            .or(meta)
+            .map(object)
+            .unwrap_or_default()
+            .into_iter()
+            .map(tree)
+            .collect(),
     }
 }
 
@@ -93,26 +121,60 @@ fn given(value: Option<&RawValue>) -> Option<String> {
 }
 
 fn read_columns(columns: &RawValue) -> Vec<Column> {
-    struct Columns;
-    impl<'de> Visitor<'de> for Columns {
-        type Value = Vec<Column>;
+    let column = |(key, column): (Text, &RawValue)| {
+        let [name, data_type, description] = pick(Some(column), ["name", "data_type", "description"]);
+        Column {
+            name: given(name).unwrap_or_else(|| key.0.into_owned()),
+            data_type: given(data_type),
+            description: given(description),
+        }
+    };
+    object(columns).into_iter().map(column).collect()
+}
+
+/// The fields of an object as they stand; none where it is no object.
+fn object(value: &RawValue) -> Vec<(Text<'_>, &RawValue)> {
+    struct Standing;
+    impl<'de> Visitor<'de> for Standing {
+        type Value = Vec<(Text<'de>, &'de RawValue)>;
         fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-            f.write_str("columns")
+            f.write_str("an object")
         }
         fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-            let mut columns = Vec::new();
-            while let Some((key, column)) = map.next_entry::<Text, &RawValue>()? {
-                let [name, data_type, description] = pick(Some(column), ["name", "data_type", "description"]);
-                columns.push(Column {
-                    name: given(name).unwrap_or_else(|| key.0.into_owned()),
-                    data_type: given(data_type),
-                    description: given(description),
-                });
+            let mut fields = Vec::new();
+            while let Some(field) = map.next_entry()? {
+                fields.push(field);
             }
-            Ok(columns)
+            Ok(fields)
         }
     }
-    serde_json::Deserializer::from_str(columns.get()).deserialize_map(Columns).unwrap_or_default()
+    serde_json::Deserializer::from_str(value.get()).deserialize_map(Standing).unwrap_or_default()
+}
+
+/// What is set of a setting: none for null, and for a text, a list or an object with nothing in it. `false` and 0 are set.
+fn set(value: Value) -> Option<Value> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text).filter(|text| !text.is_empty()).map(Value::String),
+        // The items of a list count by their places.
+        Value::Array(items) if items.is_empty() => None,
+        Value::Array(items) => {
+            let item = |item: Value| if item.is_object() { set(item).unwrap_or_default() } else { item };
+            Some(Value::Array(items.into_iter().map(item).collect()))
+        }
+        Value::Object(fields) => {
+            let fields: serde_json::Map<_, _> =
+                fields.into_iter().filter_map(|(name, value)| Some((name, set(value)?))).collect();
+            Some(fields).filter(|fields| !fields.is_empty()).map(Value::Object)
+        }
+        other => Some(other),
+    }
+}
+
+/// A field as a tree; as text where it is too deep for one, or holds what no number or text can be.
+fn tree((name, value): (Text, &RawValue)) -> (String, Value) {
+    let tree = serde_json::from_str(value.get()).unwrap_or_else(|_| Value::from(value.get()));
+    (name.0.into_owned(), tree)
 }
 
 /// A node as a translator sees it. `asset` has the node's default shape; `fields` is reused from node to node.
@@ -144,5 +206,52 @@ pub(super) fn facts<'a>(asset: &Asset, entry: &'a RawValue, fields: &mut Fields<
         meta: meta.map_or_else(|| "{}".to_owned(), |meta| meta.get().to_owned()),
         entry: visible,
         default: asset.shape.clone(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it should be")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(entry: &str) -> NodeDetails {
+        details(serde_json::from_str(entry).unwrap())
+    }
+
+    #[test]
+    fn a_config_is_told_without_what_nobody_set() {
+        let entry = json!({
+            "config": {
+                "materialized": "incremental", "unique_key": ["a", "b"], "full_refresh": false, "batch": 0,
+                "pre-hook": [{"sql": "select 1", "transaction": true}], "post-hook": [], "tags": [],
+                "alias": null, "schema": "", "column_types": {}, "meta": {"team": "ours"},
+                "docs": {"show": true, "node_color": null}, "snapshot_meta_column_names": {"dbt_scd_id": null},
+                "partition_by": [null, {"field": "day", "range": null}],
+            },
+            "meta": {"team": "theirs", "dropped": true},
+        });
+        let details = of(&entry.to_string());
+        assert_eq!(
+            json!(details.config),
+            json!({
+                "docs": {"show": true}, "partition_by": [null, {"field": "day"}], "batch": 0, "full_refresh": false, "materialized": "incremental", "unique_key": ["a", "b"],
+                "pre-hook": [{"sql": "select 1", "transaction": true}],
+            })
+        );
+        assert_eq!(json!(details.meta), json!({"team": "ours"}), "that of the config wins as a whole");
+        let node = of(r#"{"config": {"meta": {}}, "meta": {"tidegate": {"group": null}}}"#);
+        assert_eq!(json!(node.meta), json!({"tidegate": {"group": null}}), "meta is told as it is");
+    }
+
+    #[test]
+    fn what_is_no_tree_is_told_as_text_and_what_is_no_object_not_at_all() {
+        let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+        let odd = format!(r#"{{"config": {{"deep": {deep}, "huge": 1e999, "lone": "\ud800"}}, "meta": 5}}"#);
+        let details = of(&odd);
+        assert_eq!(json!(details.config), json!({"deep": deep, "huge": "1e999", "lone": "\"\\ud800\""}));
+        assert!(details.meta.is_empty());
+        assert!(of(r#"{"config": [1], "meta": "x"}"#).config.is_empty());
     }
 }

@@ -8,7 +8,7 @@ use std::{
     collections::{BTreeSet, HashMap, HashSet},
 };
 
-use super::nodes::{Ids, Nodes};
+use super::nodes::{CheckNode, Ids, Nodes};
 
 /// Gives every asset, check and exposure its neighbours. Ephemeral models and other nodes that are no assets are
 /// bridged, with no end however long the chain; an asset is not its own neighbour; a node that is not in the manifest
@@ -38,12 +38,16 @@ pub(super) fn link(nodes: &mut Nodes) {
         }
         exposure.upstream = named(parents);
     }
-    for (check, looks_at, reads) in checks {
+    for CheckNode { check, looks_at, reads, column_of } in checks {
         let places = reach(looks_at);
         for &place in &places {
             assets[place].asset.checks.push(check.unique_id.clone());
         }
         check.assets = named(places);
+        let owner = column_of.as_ref().and_then(|of| check.assets.iter().position(|asset| asset == of));
+        // Who reads an ephemeral model need not have its columns.
+        check.column = check.column.take().filter(|_| owner.is_some());
+        check.column_of = owner.unwrap_or_default();
         check.upstream = named(reach(reads));
     }
     for (place, (parents, children)) in upstream.into_iter().zip(downstream).enumerate() {
@@ -109,7 +113,7 @@ mod tests {
                     "config": {"severity": "wArN"}, "meta": {"description": "why"}},
                 "test.p.tied": {"name": "tied", "attached_node": "model.p.m",
                     "depends_on": {"nodes": ["model.p.m", "seed.p.s"]}},
-                "test.p.on_ephemeral": {"name": "oe", "attached_node": "model.p.e1", "depends_on": null},
+                "test.p.on_ephemeral": {"name": "oe", "attached_node": "model.p.e1", "column_name": "id", "depends_on": null},
             },
             "sources": {"source.p.r.t": {"name": "t", "source_name": "r"}},
             "functions": {"function.p.f": {"name": "f", "depends_on": {"nodes": ["snapshot.p.h"]}}},
@@ -137,8 +141,42 @@ mod tests {
         assert_eq!(check("test.p.loose").description.as_deref(), Some("why"));
         assert_eq!(check("test.p.tied").severity, Severity::Error);
         assert_eq!(names(&check("test.p.on_ephemeral").assets), ["seed.p.s", "source.p.r.t"]);
+        assert_eq!(check("test.p.on_ephemeral").column, None, "these have columns of their own");
         assert_eq!(check("unit_test.p.m.u").resource_type, ResourceType::UnitTest);
         assert_eq!(names(&asset("model.p.m").checks), ["test.p.loose", "test.p.tied", "unit_test.p.m.u"]);
+    }
+
+    #[test]
+    fn a_check_knows_its_column_and_whose_that_is() {
+        let both = json!({"nodes": ["model.p.m", "source.p.r.t"]});
+        let text = manifest(json!({
+            "nodes": {
+                "model.p.m": {"name": "m"},
+                "test.p.plain": {"name": "plain", "attached_node": "model.p.m", "column_name": "\"Id\"",
+                    "depends_on": {"nodes": ["model.p.m"]}},
+                "test.p.argument": {"name": "argument", "attached_node": "model.p.m", "column_name": null,
+                    "test_metadata": {"kwargs": {"column_name": "total"}}, "depends_on": {"nodes": ["model.p.m"]}},
+                "test.p.whole": {"name": "whole", "attached_node": "model.p.m", "column_name": null,
+                    "test_metadata": {"kwargs": {"columns": ["a"]}}, "depends_on": {"nodes": ["model.p.m"]}},
+                // dbt attaches no test to a source, and this one reads a model as well.
+                "test.p.source": {"name": "source", "column_name": "customer", "depends_on": both,
+                    "test_metadata": {"kwargs": {"model": "{{ get_where_subquery(source('r', 't')) }}", "to": "ref('m')"}}},
+                "test.p.nobodys": {"name": "nobodys", "column_name": "customer", "depends_on": both},
+            },
+            "sources": {"source.p.r.t": {"name": "t", "source_name": "r"}},
+        }));
+        let manifest = parsed(&text).unwrap();
+        let column = |id: &str, of: &str| {
+            let check = manifest.checks.iter().find(|check| check.unique_id == id).unwrap();
+            assert!(check.assets.iter().any(|asset| asset == of));
+            check.seen_by(of).column
+        };
+        assert_eq!(column("test.p.plain", "model.p.m").as_deref(), Some("Id"));
+        assert_eq!(column("test.p.argument", "model.p.m").as_deref(), Some("total"));
+        assert_eq!(column("test.p.whole", "model.p.m"), None);
+        assert_eq!(column("test.p.source", "source.p.r.t").as_deref(), Some("customer"));
+        assert_eq!(column("test.p.source", "model.p.m"), None);
+        assert_eq!(column("test.p.nobodys", "source.p.r.t"), None);
     }
 
     #[test]

@@ -21,8 +21,8 @@ use crate::model::{Asset, Check, Exposure, FreshWithin, ResourceType, Severity};
 pub(super) struct Nodes<'a> {
     /// Assets without their neighbours, with their entries and what they depend on.
     pub assets: Vec<AssetNode<'a>>,
-    /// Checks without their assets, with the nodes that they are checks on, and all that they read.
-    pub checks: Vec<(Check, Ids<'a>, Ids<'a>)>,
+    /// Checks without their assets.
+    pub checks: Vec<CheckNode<'a>>,
     /// Exposures without what they use, with the nodes that they depend on.
     pub exposures: Vec<(Exposure, Ids<'a>)>,
     /// What the nodes depend on that are none of these: ephemeral models, metrics, analyses and the like.
@@ -39,6 +39,17 @@ pub(super) struct AssetNode<'a> {
     pub asset: Asset,
     pub depends_on: Ids<'a>,
     pub entry: &'a RawValue,
+}
+
+/// A check without its assets.
+pub(super) struct CheckNode<'a> {
+    pub check: Check,
+    /// The nodes that it is a check on.
+    pub looks_at: Ids<'a>,
+    /// All that it reads.
+    pub reads: Ids<'a>,
+    /// The node that has its column.
+    pub column_of: Option<Cow<'a, str>>,
 }
 
 /// Sections whose entries only lead from one asset to another.
@@ -199,6 +210,7 @@ impl<'a> Nodes<'a> {
         let attached = entry.text("attached_node")?.or(entry.text("tested_node_unique_id")?);
         let reads = entry.depends_on()?;
         let looks_at = attached.map_or_else(|| reads.clone(), |node| vec![node]);
+        let (column, column_of) = column(entry.fields, &looks_at).unzip();
         let description = entry.text("description")?.filter(|text| !text.is_empty()).or_else(|| {
             let [description] = pick(effective_meta(config, entry.fields), ["description"]);
             description.and_then(text)
@@ -214,10 +226,12 @@ impl<'a> Nodes<'a> {
             original_file_path: entry.text("original_file_path")?.unwrap_or_default().into_owned(),
             assets: Vec::new(),
             upstream: Vec::new(),
+            column,
+            column_of: 0,
             dbt_tags: entry.tags(),
             meta: entry.meta(config),
         };
-        self.checks.push((check, looks_at, reads));
+        self.checks.push(CheckNode { check, looks_at, reads, column_of });
         Ok(())
     }
 
@@ -246,6 +260,40 @@ impl<'a> Nodes<'a> {
         self.bridges.insert(entry.unique_id.clone(), entry.depends_on()?);
         Ok(())
     }
+}
+
+/// The column that a test is on, and the node that has it, where that is one of those that the test looks at.
+///
+/// dbt attaches no test to a source: of several nodes it is the one that the test's `model` argument names. What a test of
+/// a whole node is told of as `column_name` is its column as well.
+fn column<'a>(fields: &Fields<'a>, looks_at: &Ids<'a>) -> Option<(String, Cow<'a, str>)> {
+    let [kwargs] = pick(fields.get("test_metadata"), ["kwargs"]);
+    let [named, model] = pick(kwargs, ["column_name", "model"]);
+    let column = fields.get("column_name").or(named).and_then(text)?;
+    let column = unquoted(column.trim());
+    if column.is_empty() {
+        return None;
+    }
+    let of = match looks_at.as_slice() {
+        [only] => only,
+        several => {
+            let model = model.and_then(text)?;
+            let is_named = |id: &&Cow<str>| {
+                let name = id.rsplit('.').next().unwrap_or_default();
+                ['\'', '"'].iter().any(|quote| model.contains(&format!("{quote}{name}{quote}")))
+            };
+            let mut named = several.iter().filter(is_named);
+            named.next().filter(|_| named.next().is_none())?
+        }
+    };
+    Some((column.to_owned(), of.clone()))
+}
+
+/// The name of a column that dbt has quoted as its adapter does.
+fn unquoted(column: &str) -> &str {
+    let quotes = [('"', '"'), ('`', '`'), ('[', ']')];
+    let inner = quotes.iter().find_map(|(open, close)| column.strip_prefix(*open)?.strip_suffix(*close));
+    inner.unwrap_or(column)
 }
 
 /// An entry, and how to complain about it.

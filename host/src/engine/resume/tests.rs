@@ -54,6 +54,8 @@ fn check(unique_id: &str, assets: &[&str]) -> Check {
         original_file_path: String::new(),
         assets: assets.iter().map(|asset| (*asset).to_owned()).collect(),
         upstream: Vec::new(),
+        column: None,
+        column_of: 0,
         dbt_tags: Vec::new(),
         meta: "{}".to_owned(),
     }

@@ -57,7 +57,7 @@ async fn assets(
             for (number, asset) in project.assets.iter().enumerate() {
                 let standing = standings.of(&asset.unique_id);
                 let is_selected = selected.as_ref().is_none_or(|ids| ids.contains(&asset.unique_id));
-                if !is_selected || !wanted.fits(&name, asset, standing) {
+                if !is_selected || !wanted.fits(project, asset, standing) {
                     continue;
                 }
                 page.total += 1;
@@ -68,7 +68,7 @@ async fn assets(
                     more = true;
                     continue;
                 }
-                page.items.push(AssetRow::new(&name, asset, standing));
+                page.items.push(AssetRow::new(project, asset, standing));
                 last = Some(Mark::of(&name, asset));
             }
         }
@@ -96,9 +96,9 @@ struct Counted {
 async fn facets(State(web): State<Web>, Query(of): Query<Counted>) -> Result<Json<Facets>, Problem> {
     let facets = web.read(move |web, reader| {
         let shelves = shelves(web, reader, &of.project)?;
-        let assets = shelves.iter().flat_map(|(name, opened, standings)| {
-            let assets = opened.project.assets.iter();
-            assets.map(|asset| (name.as_str(), asset, standings.of(&asset.unique_id)))
+        let assets = shelves.iter().flat_map(|(_, opened, standings)| {
+            let project = &opened.project;
+            project.assets.iter().map(move |asset| (project, asset, standings.of(&asset.unique_id)))
         });
         Ok(Facets::of(assets))
     });

@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use cache::Graphs;
 use cache::Ready;
-use document::LineageGraph;
+use document::{Grouping, LineageGraph};
 
 use crate::web::{
     Problem,
@@ -29,6 +29,10 @@ struct Wanted {
     /// A group to fold into one node, by its name in `groups`; may be given several times. `*` folds all groups.
     #[serde(default)]
     fold: Vec<String>,
+    /// What the groups are: `group`, which dbt or a translator says, or `folder`.
+    #[serde(default)]
+    #[param(inline)]
+    by: Grouping,
 }
 
 pub fn router() -> OpenApiRouter<Web> {
@@ -57,13 +61,13 @@ pub fn router() -> OpenApiRouter<Web> {
 async fn graph(
     State(web): State<Web>,
     Path(project): Path<String>,
-    Query(Wanted { fold }): Query<Wanted>,
+    Query(Wanted { fold, by }): Query<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let ready = web
         .work(move |web| {
             let opened = web.opened(&project)?;
-            web.graphs().get(&project, &opened, &fold)
+            web.graphs().get(&project, &opened, by, &fold)
         })
         .await?;
     Ok(answer(&ready, &headers))

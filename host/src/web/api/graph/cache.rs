@@ -9,7 +9,7 @@ use std::{
 use axum::{body::Bytes, http::StatusCode};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
-use super::document::Outline;
+use super::document::{Grouping, Outline};
 use crate::{project::Opened, web::Problem};
 
 /// So many graphs are kept: of the last that were asked for.
@@ -43,32 +43,39 @@ pub struct Graphs {
 
 #[derive(Default)]
 struct Kept {
-    /// What a project was when its content was last looked at, by name. Another reading of it is another one, but mostly the same.
-    contents: Vec<(String, Weak<Opened>, blake3::Hash)>,
+    /// What a project was when its content was last looked at, by name and grouping. Another reading of it is another one, but mostly the same.
+    contents: Vec<(String, Grouping, Weak<Opened>, blake3::Hash)>,
     /// The last that was asked for comes last.
     graphs: Vec<(String, Ready)>,
 }
 
 impl Graphs {
-    /// The graph of a project with these groups folded.
-    pub fn get(&self, name: &str, opened: &Arc<Opened>, fold: &[String]) -> Result<Ready, Problem> {
+    /// The graph of a project with these of its groups folded.
+    pub fn get(
+        &self,
+        name: &str,
+        opened: &Arc<Opened>,
+        by: Grouping,
+        fold: &[String],
+    ) -> Result<Ready, Problem> {
         let fold: BTreeSet<&String> = fold.iter().collect();
         let fold: Vec<String> = fold.into_iter().cloned().collect();
-        if let Some(ready) = self.ready(name, opened, &fold) {
+        if let Some(ready) = self.ready(name, opened, by, &fold) {
             return Ok(ready);
         }
         let _laying = self.laying.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ready) = self.ready(name, opened, &fold) {
+        if let Some(ready) = self.ready(name, opened, by, &fold) {
             return Ok(ready);
         }
-        let outline = Outline::new(&opened.project);
+        let outline = Outline::new(&opened.project, by);
         let groups = outline.groups(&fold)?;
         let content = blake3::hash(&outline.content());
         let key = key(&content, &fold);
         {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.contents.retain(|(other, of, _)| other != name && of.strong_count() > 0);
-            kept.contents.push((name.to_owned(), Arc::downgrade(opened), content));
+            let is_other = |other: &str, its: Grouping| other != name || its != by;
+            kept.contents.retain(|(other, its, of, _)| is_other(other, *its) && of.strong_count() > 0);
+            kept.contents.push((name.to_owned(), by, Arc::downgrade(opened), content));
             if let Some(ready) = kept.take(&key) {
                 return Ok(ready);
             }
@@ -87,10 +94,13 @@ impl Graphs {
     }
 
     /// A graph that is kept.
-    fn ready(&self, name: &str, opened: &Arc<Opened>, fold: &[String]) -> Option<Ready> {
+    fn ready(&self, name: &str, opened: &Arc<Opened>, by: Grouping, fold: &[String]) -> Option<Ready> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let is_same = |of: &Weak<Opened>| std::ptr::eq(of.as_ptr(), Arc::as_ptr(opened));
-        let content = kept.contents.iter().find(|(other, of, _)| other == name && is_same(of))?.2;
+        let is_it = |(other, its, of, _): &&(String, Grouping, Weak<Opened>, blake3::Hash)| {
+            other == name && *its == by && is_same(of)
+        };
+        let content = kept.contents.iter().find(is_it)?.3;
         kept.take(&key(&content, fold))
     }
 }

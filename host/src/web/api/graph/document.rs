@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
@@ -32,6 +32,17 @@ pub struct LineageGraph {
     pub nodes: LineageNodes,
     /// The edges: lists of one length, in one order.
     pub edges: LineageEdges,
+}
+
+/// What nodes are grouped by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Grouping {
+    /// By the group that dbt or a translator puts them in; what has none by dbt's name of the folder that it is defined in.
+    #[default]
+    Group,
+    /// By the folder of their file below the project's.
+    Folder,
 }
 
 /// Nodes that can be folded into one.
@@ -90,9 +101,13 @@ pub struct Outline<'a> {
 
 impl<'a> Outline<'a> {
     /// Takes it from the project: assets in the order of their keys, then exposures.
-    pub fn new(project: &'a Project) -> Self {
+    pub fn new(project: &'a Project, by: Grouping) -> Self {
         let packages: BTreeSet<_> = project.assets.iter().map(|asset| &asset.package_name).collect();
-        let names: Vec<_> = project.assets.iter().map(|asset| group_of(asset, packages.len() > 1)).collect();
+        let name = |asset| match by {
+            Grouping::Group => group_of(asset, packages.len() > 1),
+            Grouping::Folder => format!("{}/", project.folder(asset)),
+        };
+        let names: Vec<_> = project.assets.iter().map(name).collect();
         let mut counts = BTreeMap::<&str, u32>::new();
         for name in &names {
             *counts.entry(name).or_default() += 1;

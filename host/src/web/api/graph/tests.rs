@@ -80,7 +80,7 @@ fn json(ready: &Ready) -> Value {
 
 #[test]
 fn a_graph_names_its_nodes_once_and_edges_by_their_places() {
-    let graph = json(&Graphs::default().get("shop", &opened("totals"), &[]).unwrap());
+    let graph = json(&Graphs::default().get("shop", &opened("totals"), Grouping::Group, &[]).unwrap());
     let nodes = &graph["nodes"];
     assert_eq!(
         nodes["id"],
@@ -107,13 +107,15 @@ fn a_graph_names_its_nodes_once_and_edges_by_their_places() {
 
 #[test]
 fn a_folded_group_is_one_node_with_its_members() {
-    let graph = json(&Graphs::default().get("shop", &opened("totals"), &fold(&["sales"])).unwrap());
+    let graph =
+        json(&Graphs::default().get("shop", &opened("totals"), Grouping::Group, &fold(&["sales"])).unwrap());
     assert_eq!(graph["nodes"]["id"][0], "group:sales");
     assert_eq!(graph["nodes"]["members"][0], serde_json::json!(["model.shop.orders", "model.shop.totals"]));
     assert_eq!(graph["nodes"]["members"][1], Value::Null);
     assert_eq!(graph["groups"][0]["folded"], true);
     assert_eq!(graph["edges"]["from"].as_array().unwrap().len(), 2);
-    let all = json(&Graphs::default().get("shop", &opened("totals"), &fold(&["*"])).unwrap());
+    let all =
+        json(&Graphs::default().get("shop", &opened("totals"), Grouping::Group, &fold(&["*"])).unwrap());
     assert_eq!(
         all["nodes"]["id"],
         serde_json::json!(["group:sales", "group:staging/", "group:staging/lake/", "exposure.shop.board"])
@@ -121,8 +123,27 @@ fn a_folded_group_is_one_node_with_its_members() {
 }
 
 #[test]
+fn groups_can_be_folders_instead() {
+    let graphs = Graphs::default();
+    let opened = opened("totals");
+    let by_group = graphs.get("shop", &opened, Grouping::Group, &fold(&["*"])).unwrap();
+    let by_folder = graphs.get("shop", &opened, Grouping::Folder, &fold(&["*"])).unwrap();
+    assert_eq!(
+        json(&by_folder)["nodes"]["id"],
+        serde_json::json!(["group:models/staging/", "exposure.shop.board"])
+    );
+    assert_eq!(json(&by_folder)["groups"][0]["count"], 4);
+    // One does not drive the other out.
+    let again = graphs.get("shop", &opened, Grouping::Group, &fold(&["*"])).unwrap();
+    assert_eq!(again.gzip.as_ptr(), by_group.gzip.as_ptr());
+    let problem = graphs.get("shop", &opened, Grouping::Folder, &fold(&["sales"])).unwrap_err();
+    assert_eq!(problem.status, 400);
+}
+
+#[test]
 fn a_group_that_is_not_there_is_refused_with_the_one_that_was_meant() {
-    let problem = Graphs::default().get("shop", &opened("totals"), &fold(&["sale"])).unwrap_err();
+    let problem =
+        Graphs::default().get("shop", &opened("totals"), Grouping::Group, &fold(&["sale"])).unwrap_err();
     assert_eq!(problem.status, 400);
     assert_eq!(problem.hint.as_deref(), Some("did you mean `sales`?"));
 }
@@ -130,21 +151,26 @@ fn a_group_that_is_not_there_is_refused_with_the_one_that_was_meant() {
 #[test]
 fn the_same_project_read_again_is_the_same_graph_and_another_is_another() {
     let graphs = Graphs::default();
-    let first = graphs.get("shop", &opened("totals"), &[]).unwrap();
-    let again = graphs.get("shop", &opened("totals"), &[]).unwrap();
+    let first = graphs.get("shop", &opened("totals"), Grouping::Group, &[]).unwrap();
+    let again = graphs.get("shop", &opened("totals"), Grouping::Group, &[]).unwrap();
     assert_eq!(first.tag, again.tag);
     assert_eq!(first.gzip.as_ptr(), again.gzip.as_ptr(), "it was not laid out again");
-    assert_ne!(graphs.get("shop", &opened("sums"), &[]).unwrap().tag, first.tag);
-    assert_ne!(graphs.get("shop", &opened("totals"), &fold(&["sales"])).unwrap().tag, first.tag);
+    assert_ne!(graphs.get("shop", &opened("sums"), Grouping::Group, &[]).unwrap().tag, first.tag);
+    assert_ne!(
+        graphs.get("shop", &opened("totals"), Grouping::Group, &fold(&["sales"])).unwrap().tag,
+        first.tag
+    );
     let order = ["sales", "staging/"];
-    let there = graphs.get("shop", &opened("totals"), &fold(&order)).unwrap();
-    let back = graphs.get("shop", &opened("totals"), &fold(&[order[1], order[0], order[0]])).unwrap();
+    let there = graphs.get("shop", &opened("totals"), Grouping::Group, &fold(&order)).unwrap();
+    let back = graphs
+        .get("shop", &opened("totals"), Grouping::Group, &fold(&[order[1], order[0], order[0]]))
+        .unwrap();
     assert_eq!(there.tag, back.tag);
 }
 
 #[tokio::test]
 async fn who_has_it_gets_nothing_and_who_takes_gzip_gets_it_compressed() {
-    let ready = Graphs::default().get("shop", &opened("totals"), &[]).unwrap();
+    let ready = Graphs::default().get("shop", &opened("totals"), Grouping::Group, &[]).unwrap();
     let ask = |name: Option<(header::HeaderName, &str)>| {
         let mut headers = HeaderMap::new();
         if let Some((name, value)) = name {
