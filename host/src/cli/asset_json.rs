@@ -1,12 +1,13 @@
-//! An asset as JSON, in lists and by itself.
+//! An asset as JSON, in lists and by itself: the fields of the API, and those that this command has promised beside them.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::{
-    model::{Asset, NodeState, RunId},
-    store::{AssetStatus, Materialization},
+    model::{Asset, NodeState, Project, RunId},
+    store::AssetStatus,
+    view::assets::AssetStanding,
 };
 
 /// An asset as JSON: its definition, and where it stands.
@@ -16,10 +17,15 @@ pub struct AssetJson<'a> {
     /// Definition.
     #[serde(flatten)]
     asset: &'a Asset,
+    /// dbt's selector of exactly this node.
+    selector: String,
+    /// The folder of its file below the project's; empty where it is in none.
+    folder: String,
     /// The run that had to do with it last, and how that went; null where none had.
     status: Option<StatusJson<'a>>,
-    /// When it was last built; null where it never was, and for sources.
-    last_materialization: Option<&'a Materialization>,
+    /// Where it stands, with when it was last built.
+    #[serde(flatten)]
+    standing: &'a AssetStanding,
 }
 
 #[derive(Debug, Serialize)]
@@ -32,16 +38,23 @@ struct StatusJson<'a> {
 impl<'a> AssetJson<'a> {
     /// The asset with what is known of it.
     pub fn new(
-        project: &'a str,
+        project: &'a Project,
         asset: &'a Asset,
         statuses: &'a BTreeMap<String, AssetStatus>,
-        materializations: &'a BTreeMap<String, Materialization>,
+        standing: &'a AssetStanding,
     ) -> Self {
         let status = statuses.get(&asset.unique_id).map(|status| StatusJson {
             run: status.run,
             state: &status.node.state,
             message: status.node.message.as_deref(),
         });
-        Self { project, asset, status, last_materialization: materializations.get(&asset.unique_id) }
+        Self {
+            project: &project.name,
+            asset,
+            selector: asset.selector(),
+            folder: project.folder(asset).into_owned(),
+            status,
+            standing,
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     model::Asset,
     project::Opened,
     store::{AssetStatus, Materialization},
+    view::assets::Standings,
 };
 
 /// Lists the assets, or shows one.
@@ -70,14 +71,16 @@ impl List {
             let opened = context.look(project)?;
             let selected = select(context, project, &opened, &self.selection)?;
             let statuses = reader.statuses(&project.name)?;
-            let built = reader.last_materializations(&project.name)?;
+            let standings = Standings::read(&reader, &opened.project)?;
             let wanted = |asset: &&Asset| selected.as_ref().is_none_or(|ids| ids.contains(&asset.unique_id));
             for asset in opened.project.assets.iter().filter(wanted) {
+                let standing = standings.of(&asset.unique_id);
                 if self.json {
-                    let asset = AssetJson::new(&project.name, asset, &statuses, &built);
+                    let asset = AssetJson::new(&opened.project, asset, &statuses, standing);
                     json.push(serde_json::to_value(asset).map_err(|e| Failure::new(e.to_string()))?);
                 } else {
-                    rows.push(row(asset, statuses.get(&asset.unique_id), built.get(&asset.unique_id)));
+                    let built = standing.last_materialization.as_ref();
+                    rows.push(row(asset, statuses.get(&asset.unique_id), built));
                 }
             }
         }

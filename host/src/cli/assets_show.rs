@@ -1,7 +1,5 @@
 //! `tidegate assets show KEY`.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::{
@@ -11,10 +9,15 @@ use super::{
     printer::{self, FAINT, STRONG, styled},
 };
 use crate::{
-    dbt::{NodeDetails, node_details, plain},
-    model::{Asset, AssetFreshness, Check, Project},
-    store::{CheckResult, Materialization, SourceLook},
-    view,
+    dbt::{NodeDetails, plain},
+    model::{Asset, AssetFreshness, Project},
+    project::Opened,
+    store::{Materialization, SourceLook},
+    view::{
+        self,
+        asset::{AssetDetail, CheckDetail, CompiledCode, Neighbour, detail},
+        assets::Standings,
+    },
 };
 
 /// Shows one asset.
@@ -38,19 +41,15 @@ struct ShowJson<'a> {
     #[serde(flatten)]
     asset: AssetJson<'a>,
     definition: Option<&'a NodeDetails>,
-    check_results: Vec<CheckJson<'a>>,
+    compiled: Option<&'a CompiledCode>,
+    parents: &'a [Neighbour],
+    children: &'a [Neighbour],
+    check_results: &'a [CheckDetail],
     materializations: &'a [Materialization],
     #[serde(skip_serializing_if = "Option::is_none")]
     freshness: Option<&'a AssetFreshness>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     source_freshness: &'a [SourceLook],
-}
-
-#[derive(Serialize)]
-struct CheckJson<'a> {
-    #[serde(flatten)]
-    check: &'a Check,
-    last_result: Option<CheckResult>,
 }
 
 impl Show {
@@ -69,9 +68,7 @@ impl Show {
                 near = near.or_else(|| project.nearest_key(&self.key).map(ToString::to_string));
                 continue;
             };
-            let definition =
-                node_details(&opened.manifest, &asset.unique_id).map_err(|e| Failure::new(e.to_string()))?;
-            return self.show(context, project, asset, definition.as_ref());
+            return self.show(context, &opened, asset);
         }
         let failure = Failure::new(format!("there is no asset `{}`", plain(&self.key)));
         Err(match near {
@@ -80,33 +77,27 @@ impl Show {
         })
     }
 
-    fn show(
-        &self,
-        context: &Context,
-        project: &Project,
-        asset: &Asset,
-        definition: Option<&NodeDetails>,
-    ) -> Result<Exit, Failure> {
+    fn show(&self, context: &Context, opened: &Opened, asset: &Asset) -> Result<Exit, Failure> {
+        let project = &opened.project;
         let reader = context.reader()?;
         let statuses = reader.statuses(&project.name)?;
         let built = reader.materializations(&project.name, &asset.unique_id, self.limit)?;
-        let last: BTreeMap<_, _> =
-            built.first().map(|m| (asset.unique_id.clone(), m.clone())).into_iter().collect();
-        let mut checks = Vec::new();
-        for check in asset.checks.iter().filter_map(|id| project.check(id)) {
-            let last_result = reader.check_results(&project.name, &check.unique_id, 1)?.into_iter().next();
-            checks.push(CheckJson { check, last_result });
-        }
-        let fresh = reader.asset_freshness(&project.name)?.remove(&asset.unique_id);
+        let standings = Standings::read(&reader, project)?;
+        let detail = detail(&context.config.state_dir, &reader, opened, &standings, asset);
+        let detail = detail.map_err(|e| Failure::new(e.to_string()))?;
+        let AssetDetail { standing, definition, compiled, parents, children, .. } = &detail;
+        let (checks, fresh) = (&detail.check_results, detail.freshness.as_ref());
         let looks = reader.source_looks(&project.name, &asset.unique_id, self.limit)?;
         if self.json {
-            let asset = AssetJson::new(&project.name, asset, &statuses, &last);
             printer::json(&ShowJson {
-                asset,
-                definition,
+                asset: AssetJson::new(project, asset, &statuses, standing),
+                definition: definition.as_ref(),
+                compiled: compiled.as_ref(),
+                parents,
+                children,
                 check_results: checks,
                 materializations: &built,
-                freshness: fresh.as_ref(),
+                freshness: fresh,
                 source_freshness: &looks,
             })?;
             return Ok(Exit::Done);
@@ -125,14 +116,14 @@ impl Show {
                 printer::line(printer::indented(message, 16));
             }
         }
-        if let Some(fresh) = &fresh {
+        if let Some(fresh) = fresh {
             let (word, since) = (view::freshness::word(fresh), printer::time(fresh.since));
             field("freshness", &format!("{word} since {since}; {}", freshness::limit(&fresh.fresh_within)));
         }
         lineage(project, asset);
         if !checks.is_empty() {
             title("checks");
-            for CheckJson { check, last_result } in &checks {
+            for CheckDetail { check, last_result, .. } in checks {
                 let state = last_result.as_ref().map_or_else(
                     || styled(FAINT, "not run"),
                     |r| format!("{} in run {}", styled(printer::of_node(&r.state), &r.state), r.run),

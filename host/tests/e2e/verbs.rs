@@ -17,6 +17,7 @@ fn settings(shop: &Sandbox) -> insta::Settings {
     // Columns are as wide as what differs.
     settings.add_filter(r"([^ \n]) {2,}", "$1  ");
     settings.add_filter(r#"("execution_time": )[\d.e-]+"#, "$1[s]");
+    settings.add_filter(r#"("thread": )"[^"]*""#, "$1[thread]");
     settings.add_filter(r#"("(?:code_version|manifest_digest|digest)": ")[0-9a-f]+"#, "$1[digest]");
     settings
 }
