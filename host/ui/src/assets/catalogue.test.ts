@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import {
   type Chosen,
   countsOf,
+  filterHref,
   lines,
   narrow,
   pick,
@@ -14,7 +15,7 @@ import {
   sorted,
 } from "./catalogue";
 
-const nothing: Chosen = { project: [], type: [], group: [], tag: [], owner: [], health: [] };
+const nothing: Chosen = { project: [], type: [], folder: [], group: [], tag: [], owner: [], health: [] };
 
 function row(key: string, of: Partial<Row> = {}): Row {
   const project = of.project ?? "shop";
@@ -28,6 +29,7 @@ function row(key: string, of: Partial<Row> = {}): Row {
     type: "model",
     materialized: "table",
     group: "",
+    folder: "models",
     owners: [],
     tags: [],
     description: "",
@@ -77,6 +79,31 @@ test("values of one facet are united, facets are intersected, and counts leave t
   ]);
   // What was chosen stays on the list, so that it can be taken back.
   expect(countsOf([], chosen, "group").map((c) => c.value)).toEqual(["people", "sales"]);
+});
+
+test("a folder has what is below it, and stands below the one that it is in", () => {
+  const rows = [
+    row("a", { folder: "models/staging/shop" }),
+    row("b", { folder: "models/staging" }),
+    row("c", { folder: "models/staging_old" }),
+    row("d", { folder: "" }),
+  ];
+  const inStaging = { ...nothing, folder: ["models/staging"] };
+  expect(narrow(rows, inStaging).map((r) => r.key)).toEqual(["a", "b"]);
+  expect(countsOf(rows, nothing, "folder")).toEqual([
+    { value: "models", count: 3 },
+    { value: "models/staging", count: 2 },
+    { value: "models/staging_old", count: 1 },
+    { value: "models/staging/shop", count: 1 },
+    { value: "(none)", count: 1 },
+  ]);
+  expect(lines(rows, "folder").flatMap((line) => ("row" in line ? [] : [line.head]))).toEqual([
+    "models/staging",
+    "models/staging_old",
+    "models/staging/shop",
+    "(none)",
+  ]);
+  expect(filterHref({ folder: "models/a,b" })).toBe("/assets?folder=models%252Fa%252Cb");
 });
 
 test("a search finds keys by their letters, and anything else by its words", () => {

@@ -17,6 +17,8 @@ export type Row = {
   /** How dbt builds it; empty for a source. */
   materialized: string;
   group: string;
+  /** The folder of its file below the project's; empty where it is in none. */
+  folder: string;
   owners: string[];
   /** `NAME` or `NAME=VALUE`. */
   tags: string[];
@@ -63,6 +65,7 @@ export function rowOf(asset: Schemas["AssetRow"], freshness?: Freshness): Row {
     type: asset.resource_type,
     materialized: asset.materialized ?? "",
     group: asset.group ?? "",
+    folder: asset.folder,
     owners: [...new Set(asset.owners)],
     tags: Object.entries(asset.tags).map(([name, value]) => (value ? `${name}=${value}` : name)),
     description: asset.description ?? "",
@@ -108,12 +111,23 @@ export function seen(row: Row, now: Seen): Row {
 export const HEALTHS: readonly Health[] = ["failed", "late", "warn", "running", "never", "ok"];
 
 /** What the catalogue can be narrowed by. */
-export const FACETS = ["project", "type", "group", "tag", "owner", "health"] as const;
+export const FACETS = ["project", "type", "folder", "group", "tag", "owner", "health"] as const;
 export type Facet = (typeof FACETS)[number];
 export type Chosen = Record<Facet, string[]>;
 
-/** What stands for a group, tag or owner that is none. */
+/** The address of the catalogue with one value chosen of each of these. */
+export function filterHref(filter: Partial<Record<Facet, string>>): string {
+  return `/assets?${new URLSearchParams(Object.entries(filter).map(([name, value]) => [name, encodeURIComponent(value)]))}`;
+}
+
+/** What stands for a group, folder, tag or owner that is none. */
 export const NONE = "(none)";
+
+/** A folder and those that it is in, the innermost first. */
+function folders(folder: string): string[] {
+  const parts = folder.split("/");
+  return parts.map((_, out) => parts.slice(0, parts.length - out).join("/"));
+}
 
 /** The values that a row has of a facet; each has at least one. */
 export function valuesOf(row: Row, facet: Facet): string[] {
@@ -124,6 +138,8 @@ export function valuesOf(row: Row, facet: Facet): string[] {
       return [row.type];
     case "group":
       return [row.group || NONE];
+    case "folder":
+      return row.folder ? folders(row.folder) : [NONE];
     case "tag":
       return row.tags.length ? row.tags : [NONE];
     case "owner":
@@ -145,7 +161,7 @@ export function narrow(rows: readonly Row[], chosen: Chosen): Row[] {
   return rows.filter((row) => fits(row, chosen));
 }
 
-/** How many rows each value of a facet would give beside what is chosen of the others; the most first. */
+/** How many rows each value of a facet would give beside what is chosen of the others; the most first, folders by name. */
 export function countsOf(rows: readonly Row[], chosen: Chosen, facet: Facet): { value: string; count: number }[] {
   const counts = new Map<string, number>();
   for (const value of chosen[facet]) counts.set(value, 0);
@@ -156,10 +172,12 @@ export function countsOf(rows: readonly Row[], chosen: Chosen, facet: Facet): { 
   const order = (value: string) => (facet === "health" ? HEALTHS.indexOf(value as Health) : value === NONE ? 1 : 0);
   return [...counts]
     .map(([value, count]) => ({ value, count }))
-    .sort((a, b) =>
-      facet === "health"
-        ? order(a.value) - order(b.value)
-        : order(a.value) - order(b.value) || b.count - a.count || a.value.localeCompare(b.value),
+    .sort(
+      (a, b) =>
+        order(a.value) - order(b.value) ||
+        // Folders stand below those that they are in.
+        (facet === "folder" ? 0 : b.count - a.count) ||
+        a.value.localeCompare(b.value),
     );
 }
 
@@ -180,7 +198,12 @@ export function search(rows: readonly Row[], text: string): Row[] {
   const others = rows.filter(
     (row) =>
       !seen.has(row) &&
-      (has(row.uniqueId) || has(row.description) || has(row.group) || row.tags.some(has) || row.owners.some(has)),
+      (has(row.uniqueId) ||
+        has(row.description) ||
+        has(row.group) ||
+        has(row.folder) ||
+        row.tags.some(has) ||
+        row.owners.some(has)),
   );
   return [...found, ...others];
 }
@@ -213,7 +236,7 @@ export function sorted(rows: readonly Row[], order: Order, down = false): Row[] 
 }
 
 /** What a list can be parted by. */
-export const GROUPINGS = ["", "group", "type", "project"] as const;
+export const GROUPINGS = ["", "folder", "group", "type", "project"] as const;
 export type Grouping = (typeof GROUPINGS)[number];
 
 /** A line of the list: the head of a group, or an asset. */

@@ -10,6 +10,7 @@ import { type Chosen, countsOf, FACETS, type Facet, type Row } from "./catalogue
 const titles: Record<Facet, string> = {
   project: "Project",
   type: "Type",
+  folder: "Folder",
   group: "Group",
   tag: "Tag",
   owner: "Owner",
@@ -111,7 +112,7 @@ function Menu({ facet, rows, chosen }: { facet: Facet; rows: readonly Row[]; cho
 
 /** The facets that tell these rows apart. */
 export function Facets({ rows, chosen }: { rows: readonly Row[]; chosen: Chosen }) {
-  const menus: Facet[] = ["project", "type", "group", "tag", "owner"];
+  const menus: Facet[] = ["project", "type", "folder", "group", "tag", "owner"];
   const tells = (facet: Facet) =>
     chosen[facet].length > 0 || facet !== "project" || rows.some((row) => row.project !== rows[0]?.project);
   return (

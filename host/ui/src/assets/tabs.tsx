@@ -1,9 +1,9 @@
 /** The other tabs of an asset: history, checks, code, columns, runs, definition. */
 import { type ComponentChildren, Fragment } from "preact";
-import { useMemo } from "preact/hooks";
-import { useLocation } from "wouter-preact";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { Link, useLocation } from "wouter-preact";
 import type { Schemas } from "../api/client";
-import { runHref, useParam } from "../parts/address";
+import { checkHref, runHref, useParam } from "../parts/address";
 import { Copy } from "../parts/copy";
 import type { Pages } from "../parts/live";
 import { LongText } from "../parts/long";
@@ -12,7 +12,9 @@ import { Empty, ProblemBox, Waiting } from "../parts/page";
 import { State } from "../parts/state";
 import { type Column, Table } from "../parts/table";
 import { Time } from "../parts/time";
+import { filterHref } from "./catalogue";
 import { Chart } from "./chart";
+import { type ColumnRow, columnsOf } from "./columns";
 import { type Detail, useHistory, useResults } from "./detail";
 import { ageOf, ages, durations, limitsOf, rowCounts } from "./history";
 import { checkState, FailingRows, RunLink } from "./overview";
@@ -159,6 +161,9 @@ function Results({ project, check }: { project: string; check: string }) {
 /** The checks, each with what came of it last and, opened, its history. */
 export function Checks({ asset }: { asset: Detail }) {
   const [opened, open] = useParam("check");
+  const card = useRef<HTMLLIElement>(null);
+  // A link to a check leads to where it is; a click on one leaves the page where it stands.
+  useEffect(() => card.current?.scrollIntoView({ block: "nearest" }), []);
   if (!asset.check_results.length) return <Empty>It has no checks. dbt's tests of it would be shown here.</Empty>;
   return (
     <ul class="cards">
@@ -166,11 +171,14 @@ export function Checks({ asset }: { asset: Detail }) {
         const isOpen = opened === check.unique_id;
         const last = check.last_result;
         return (
-          <li key={check.unique_id} class="card stack">
+          <li key={check.unique_id} ref={isOpen ? card : undefined} class="card stack">
             <div class="row top">
               <State state={checkState(check)} />
               <h2 class="grow name">{check.name}</h2>
-              <span class="tag">{check.severity === "error" ? "an error" : "a warning"} when it fails</span>
+              <span class="row">
+                {check.column && <span class="tag clip">column {check.column}</span>}
+                <span class="tag">{check.severity === "error" ? "an error" : "a warning"} when it fails</span>
+              </span>
             </div>
             {check.description && <p class="clip">{check.description}</p>}
             {last ? (
@@ -241,27 +249,44 @@ export function CodeTab({ asset }: { asset: Detail }) {
   );
 }
 
-const columns: Column<Schemas["Column"]>[] = [
-  { id: "name", head: "Column", cell: ({ name }) => <code>{name}</code>, width: "minmax(140px, 260px)" },
-  { id: "type", head: "Type", cell: ({ data_type }) => <code>{data_type}</code>, width: "minmax(90px, 160px)" },
-  {
-    id: "description",
-    head: "Description",
-    cell: ({ description }) => description && <LongText text={description} />,
-    narrow: "line",
-  },
-];
+function Tests({ asset, of }: { asset: Detail; of: ColumnRow["checks"] }) {
+  if (!of.length) return null;
+  return (
+    <ul class="names">
+      {of.map((check) => (
+        <li key={check.unique_id} class="row top">
+          <State state={checkState(check)} />
+          <Link class="name grow" href={checkHref(asset.project, asset.unique_id, check.unique_id)}>
+            {check.name}
+          </Link>
+        </li>
+      ))}
+    </ul>
+  );
+}
 
-/** The columns that are documented. */
+/** The columns that are documented or tested. */
 export function Columns({ asset }: { asset: Detail }) {
-  const of = asset.definition?.columns ?? [];
+  const of = columnsOf(asset.definition?.columns ?? [], asset.check_results);
   if (!of.length) {
     return (
       <Empty>
-        No column is documented. What <code>columns</code> says of it in dbt's YAML is shown here.
+        No column is documented or tested. What <code>columns</code> says of it in dbt's YAML is shown here.
       </Empty>
     );
   }
+  const columns: Column<ColumnRow>[] = [
+    { id: "name", head: "Column", cell: ({ name }) => <code>{name}</code>, width: "minmax(140px, 240px)" },
+    { id: "type", head: "Type", cell: ({ type }) => <code>{type}</code>, width: "minmax(90px, 140px)" },
+    {
+      id: "description",
+      head: "Description",
+      cell: ({ description, isDocumented }) =>
+        isDocumented ? description && <LongText text={description} /> : <span class="faint">not documented</span>,
+      narrow: "line",
+    },
+    { id: "tests", head: "Tests", cell: ({ checks }) => <Tests asset={asset} of={checks} />, narrow: "line" },
+  ];
   return <Table label="Columns" rows={of} columns={columns} rowKey={({ name }) => name} />;
 }
 
@@ -307,9 +332,38 @@ export function Runs({ asset }: { asset: Detail }) {
   );
 }
 
+const settings: Column<[name: string, value: unknown]>[] = [
+  { id: "key", head: "Key", cell: ([name]) => <code>{name}</code>, width: "minmax(140px, 260px)" },
+  {
+    id: "value",
+    head: "Value",
+    cell: ([, value]) => (
+      <div class="mono exact">
+        <LongText text={valueText(value)} />
+      </div>
+    ),
+    narrow: "line",
+  },
+];
+
+/** What someone set, or that nobody did. */
+function Settings(props: { title: string; of: Record<string, unknown> | undefined; none: ComponentChildren }) {
+  const rows = Object.entries(props.of ?? {});
+  return (
+    <section class="stack" aria-label={props.title}>
+      <h2>{props.title}</h2>
+      {rows.length ? (
+        <Table label={props.title} rows={rows} columns={settings} rowKey={([name]) => name} />
+      ) : (
+        <p class="faint">{props.none}</p>
+      )}
+    </section>
+  );
+}
+
 /** How it is written down. */
 export function Definition({ asset }: { asset: Detail }) {
-  const facts: [string, string | null | undefined, copy?: boolean][] = [
+  const facts: [string, string | null | undefined, copy?: boolean, href?: string][] = [
     ["Key", asset.key.join("/"), true],
     ["Unique id", asset.unique_id, true],
     ["Selector", asset.selector, true],
@@ -317,6 +371,7 @@ export function Definition({ asset }: { asset: Detail }) {
     ["Materialized as", asset.materialized],
     ["Relation", asset.relation_name, true],
     ["File", asset.original_file_path, true],
+    ["Folder", asset.folder, false, filterHref({ project: asset.project, folder: asset.folder })],
     ["Documented in", asset.definition?.patch_path],
     ["Package", asset.package_name],
     ["Qualified name", asset.fqn.join(".")],
@@ -336,13 +391,19 @@ export function Definition({ asset }: { asset: Detail }) {
     <div class="stack">
       <dl class="facts card">
         {facts.map(
-          ([name, value, copy]) =>
+          ([name, value, copy, href]) =>
             value && (
               <Fragment key={name}>
                 <dt>{name}</dt>
                 <dd class="row">
                   <div class="mono">
-                    <LongText text={value} />
+                    {href ? (
+                      <Link class="name" href={href}>
+                        {value}
+                      </Link>
+                    ) : (
+                      <LongText text={value} />
+                    )}
                   </div>
                   {copy && <Copy text={value} label={`Copy: ${name}`} />}
                 </dd>
@@ -350,11 +411,17 @@ export function Definition({ asset }: { asset: Detail }) {
             ),
         )}
       </dl>
+      <Settings
+        title="Config"
+        of={asset.definition?.config}
+        none="dbt's manifest says nothing of how it is configured."
+      />
+      <Settings title="Meta" of={asset.definition?.meta} none="It has no meta in dbt." />
       <h2>Metadata</h2>
       {metadata.length ? (
         <pre class="json">{valueText(asset.metadata)}</pre>
       ) : (
-        <p class="faint">A translator, or the node's meta, can put anything here.</p>
+        <p class="faint">A translator can put anything here.</p>
       )}
     </div>
   );

@@ -5,6 +5,8 @@ import { readIds, writeIds } from "../launch/ids";
 export type Address = {
   project: string;
   fold: string[];
+  /** What the groups are: those of dbt and translators, or folders. */
+  by: "group" | "folder";
   /** Unique ids, or `group:` and the name of a folded group. */
   selected: string[];
   /** Whether everything upstream of what is selected is selected too, and downstream. */
@@ -20,6 +22,7 @@ export function readAddress(search: string): Address {
   return {
     project: params.get("project") ?? "",
     fold: list("fold"),
+    by: params.get("by") === "folder" ? "folder" : "group",
     selected: list("selected"),
     up: params.get("up") === "1",
     down: params.get("down") === "1",
@@ -30,16 +33,27 @@ export function readAddress(search: string): Address {
 
 /** Parts of the address as parameters; an empty one is taken out. */
 export function writeAddress(address: Partial<Address>): Record<string, string> {
-  const { project, fold, selected, up, down, focus, view } = address;
+  const { project, fold, by, selected, up, down, focus, view } = address;
   const params: Record<string, string> = {};
   if (project !== undefined) params.project = project;
   if (fold) params.fold = writeIds(fold);
+  if (by) params.by = by === "folder" ? by : "";
   if (selected) params.selected = writeIds(selected);
   if (up !== undefined) params.up = up ? "1" : "";
   if (down !== undefined) params.down = down ? "1" : "";
   if (focus !== undefined) params.focus = focus;
   if (view) params.view = view === "list" ? "list" : "";
   return params;
+}
+
+/** What changes when the groups are others: their names mean nothing any more. */
+export function regrouped(address: Address, by: Address["by"]): Partial<Address> {
+  return {
+    by,
+    fold: address.fold.includes("*") ? ["*"] : [],
+    selected: address.selected.filter((id) => !id.startsWith("group:")),
+    focus: address.focus.startsWith("group:") ? "" : address.focus,
+  };
 }
 
 /** The address of a project's lineage. */

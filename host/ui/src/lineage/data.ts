@@ -4,6 +4,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import { ApiError, ask } from "../api/client";
 import { on } from "../api/live";
 import { useLiveQuery } from "../parts/live";
+import type { Address } from "./address";
 import { LineageGraph } from "./graph";
 import { moved, type NodeRow } from "./standing";
 import type { GraphDocument, ProjectRow, Standing, StatesDocument } from "./types";
@@ -30,15 +31,15 @@ async function get<T>(path: string, params: [string, string][] = []): Promise<T>
 
 const isOf = (project: string) => (message: Record<string, unknown>) => message.project === project;
 
-/** The graph of a project with some groups folded. */
-export function useGraph(project: string, fold: readonly string[]) {
+/** The graph of a project with some of its groups folded. */
+export function useGraph(project: string, fold: readonly string[], by: Address["by"] = "group") {
   const query = useLiveQuery<GraphDocument>(
-    ["graph", project, ...fold],
+    ["graph", project, by, ...fold],
     () =>
-      get(
-        `/projects/${encodeURIComponent(project)}/graph`,
-        fold.map((name) => ["fold", name]),
-      ),
+      get(`/projects/${encodeURIComponent(project)}/graph`, [
+        ["by", by],
+        ...fold.map((name): [string, string] => ["fold", name]),
+      ]),
     [["project", isOf(project)], "configuration"],
     project !== "",
   );

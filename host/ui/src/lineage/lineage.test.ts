@@ -1,6 +1,6 @@
 /** The parts of the lineage that are pure: ways through the graph, what is drawn how, what is seen, what is said. */
 import { describe, expect, test } from "vitest";
-import { lineageHref, readAddress, writeAddress } from "./address";
+import { lineageHref, readAddress, regrouped, writeAddress } from "./address";
 import { detailAt, framed, revealed, seen, zoomed } from "./camera";
 import { compact, settle } from "./compact";
 import { LineageGraph } from "./graph";
@@ -192,6 +192,7 @@ describe("what is selected", () => {
     const address = {
       project: "a b",
       fold: ["x,y", "staging/"],
+      by: "folder" as const,
       selected: ["model.s.fct", "group:ä&="],
       up: true,
       down: false,
@@ -201,6 +202,16 @@ describe("what is selected", () => {
     const href = lineageHref(address.project, address);
     expect(readAddress(href.slice(href.indexOf("?")))).toEqual(address);
     expect(writeAddress({ selected: [], up: false, view: "map" })).toEqual({ selected: "", up: "", view: "" });
+    expect(writeAddress({ by: "group" })).toEqual({ by: "" });
+    expect(readAddress("?by=colour").by).toBe("group");
+    // Groups of another kind have other names.
+    expect(regrouped(address, "group")).toEqual({
+      by: "group",
+      fold: [],
+      selected: ["model.s.fct"],
+      focus: "model.s.fct",
+    });
+    expect(regrouped({ ...address, fold: ["*"] }, "group").fold).toEqual(["*"]);
   });
 });
 

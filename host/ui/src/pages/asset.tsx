@@ -4,6 +4,8 @@ import { lazy, Suspense } from "preact/compat";
 import { Link } from "wouter-preact";
 import "../assets/text.css";
 import "../assets/assets.css";
+import { filterHref } from "../assets/catalogue";
+import { columnsOf } from "../assets/columns";
 import { useProjects } from "../assets/data";
 import { type Detail, useDetail } from "../assets/detail";
 import { Kind } from "../assets/kind";
@@ -50,10 +52,6 @@ function Actions({ asset }: { asset: Detail }) {
       </Link>
     </>
   );
-}
-
-function filterHref(filter: Record<string, string>): string {
-  return `/assets?${new URLSearchParams(Object.entries(filter).map(([name, value]) => [name, encodeURIComponent(value)]))}`;
 }
 
 /** What stands under the name. */
@@ -112,6 +110,7 @@ function Problem({ project }: { project: string }) {
 function tabsOf(asset: Detail): Tab[] {
   const isSource = asset.resource_type === "source";
   const { check_results: checks, definition } = asset;
+  const columns = columnsOf(definition?.columns ?? [], checks);
   return [
     { id: "overview", title: "Overview", body: () => <Overview asset={asset} /> },
     {
@@ -121,7 +120,7 @@ function tabsOf(asset: Detail): Tab[] {
     },
     { id: "checks", title: `Checks ${checks.length || ""}`, body: () => <Checks asset={asset} /> },
     ...(isSource ? [] : [{ id: "code", title: "Code", body: () => <CodeTab asset={asset} /> }]),
-    { id: "columns", title: `Columns ${definition?.columns.length || ""}`, body: () => <Columns asset={asset} /> },
+    { id: "columns", title: `Columns ${columns.length || ""}`, body: () => <Columns asset={asset} /> },
     {
       id: "lineage",
       title: "Lineage",

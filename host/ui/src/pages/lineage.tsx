@@ -3,7 +3,7 @@ import { Group, List, Play, Workflow, X } from "lucide-preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { Link, useLocation, useSearch } from "wouter-preact";
 import { launchHref } from "../launch/form";
-import { type Address, readAddress, writeAddress } from "../lineage/address";
+import { type Address, readAddress, regrouped, writeAddress } from "../lineage/address";
 import { useGraph, useProjects, useStandings } from "../lineage/data";
 import { Find } from "../lineage/find";
 import type { LineageGraph } from "../lineage/graph";
@@ -28,7 +28,7 @@ export default function Lineage() {
   // What could not be read since it was read last, or what had to do when it could not be read at all.
   const trouble =
     problem ?? read?.warnings.find((warning) => warning.includes("as it was when dbt could last read it"));
-  const { query, graph } = useGraph(project, address.fold);
+  const { query, graph } = useGraph(project, address.fold, address.by);
   const standings = useStandings(project);
   const states = useMemo(() => (graph ? shown(graph, standings) : []), [graph, standings]);
 
@@ -119,8 +119,8 @@ function Explorer({ project, address, graph, states }: Explored) {
   );
   const focus = address.focus ? graph.place(address.focus) : undefined;
   // Few nodes can do without it, many cannot.
-  const showsGroups =
-    graph.document.groups.length > 1 && (groups.value === "auto" ? total(graph) > MANY : groups.value === "on");
+  const canGroup = total(graph) > 1;
+  const showsGroups = canGroup && (groups.value === "auto" ? total(graph) > MANY : groups.value === "on");
   const folded = graph.document.groups.filter((group) => group.folded).length;
   // A link to a node leads to where it can be seen; so does a search.
   const [look, setLook] = useState<{ nodes: readonly number[] }>();
@@ -155,11 +155,20 @@ function Explorer({ project, address, graph, states }: Explored) {
   const onOpen = (node: number) => {
     if (graph.type(node) !== "exposure" && !graph.isFolded(node)) go(assetHref(project, graph.id(node)));
   };
+  const groupList = showsGroups && (
+    <Groups
+      graph={graph}
+      fold={address.fold}
+      set={(fold) => set({ fold })}
+      by={address.by}
+      setBy={(by) => set(regrouped(address, by))}
+    />
+  );
   return (
     <>
       <div class="row">
         <Find graph={graph} onFind={onFind} />
-        {graph.document.groups.length > 1 && (
+        {canGroup && (
           <button
             type="button"
             class="button"
@@ -183,7 +192,7 @@ function Explorer({ project, address, graph, states }: Explored) {
               onUnfold={onUnfold}
             />
           )}
-          {showsGroups && <Groups graph={graph} fold={address.fold} set={(fold) => set({ fold })} />}
+          {groupList}
           <LineageList
             project={project}
             graph={graph}
@@ -196,12 +205,12 @@ function Explorer({ project, address, graph, states }: Explored) {
         </>
       ) : (
         <div class="lineage-body">
-          {showsGroups && <Groups graph={graph} fold={address.fold} set={(fold) => set({ fold })} />}
+          {groupList}
           <LineageMap
             graph={graph}
             shown={states}
             label={`Lineage of ${project}`}
-            subject={`${project}|${address.fold.join()}`}
+            subject={`${project}|${address.by}|${address.fold.join()}`}
             selected={selected}
             focus={focus}
             look={look}

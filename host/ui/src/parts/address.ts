@@ -48,6 +48,11 @@ export function assetHref(project: string, uniqueId: string): string {
   return `/assets/${encodeURIComponent(project)}/${encodeURIComponent(uniqueId)}`;
 }
 
+/** The address of a check among those of its asset. */
+export function checkHref(project: string, uniqueId: string, check: string): string {
+  return `${assetHref(project, uniqueId)}?${new URLSearchParams({ tab: "checks", check })}`;
+}
+
 /** The address of a run's page. */
 export function runHref(run: number): string {
   return `/runs/${run}`;
