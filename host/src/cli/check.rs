@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeSet, path::Path};
 
+use jiff::Timestamp;
+
 use super::{
     Common, Context, Exit, Failure,
     printer::{self, BAD, FAINT, GOOD, ODD, styled},
 };
 use crate::{
-    config, deliver, engine,
+    config, deliver,
+    engine::{self, trial},
     model::{PluginRecord, RetryRule, shell_words},
     plugins::Catalogue,
     policy::{PluginFault, ProjectTranslator, check_notifier, check_retry},
@@ -221,8 +224,24 @@ fn check_retries(context: &Context, catalogue: &Catalogue, findings: &mut Findin
 /// A notifier that cannot be used is only found out when there is something to tell: here it is found before.
 fn check_alerts(context: &Context, catalogue: &Catalogue, findings: &mut Findings) {
     for alert in context.config.alerts.values() {
-        let plugin = check_notifier(catalogue, &alert.notifier, alert.config.as_ref());
-        used(context, &format!("alert `{}`", alert.name), plugin, findings);
+        check_alert(context, catalogue, alert, &format!("alert `{}`", alert.name), findings);
+    }
+}
+
+/// Whether its notifier takes its configuration, and would write something to its destinations.
+fn check_alert(
+    context: &Context,
+    catalogue: &Catalogue,
+    alert: &config::Alert,
+    what: &str,
+    findings: &mut Findings,
+) {
+    let plugin = check_notifier(catalogue, &alert.notifier, alert.config.as_ref());
+    let is_sound = plugin.is_ok();
+    used(context, what, plugin, findings);
+    if is_sound && let Err(refusal) = trial::rehearse(catalogue, &context.config, alert, Timestamp::now()) {
+        let hint = refusal.hint.map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+        findings.warning(&format!("{what}: {}{hint}", refusal.message));
     }
 }
 
@@ -251,8 +270,13 @@ fn check_folder(context: &Context, catalogue: &Catalogue, findings: &mut Finding
             && let Ok(Some(alert)) =
                 config::Alert::of_settings(name, &catalogue.settings(name), &destinations)
         {
-            let plugin = check_notifier(catalogue, &alert.notifier, alert.config.as_ref());
-            used(context, &format!("alert `{name}` (of the plugins folder)"), plugin, findings);
+            check_alert(
+                context,
+                catalogue,
+                &alert,
+                &format!("alert `{name}` (of the plugins folder)"),
+                findings,
+            );
         }
     }
 }

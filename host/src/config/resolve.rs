@@ -64,6 +64,8 @@ pub struct Config {
     pub web: Web,
     /// The address of the UI, without a slash at its end.
     pub url: String,
+    /// Whether the file names it: otherwise it is where the UI listens.
+    pub names_url: bool,
     /// Where notifications can go, by name.
     pub destinations: BTreeMap<String, Destination>,
     /// A digest of the file's text.
@@ -167,6 +169,7 @@ impl Config {
             jobs: BTreeMap::new(),
             alerts: BTreeMap::new(),
             url: format!("http://{}", web::LISTEN),
+            names_url: false,
             web: Web::default(),
             destinations: BTreeMap::new(),
             text: blake3::hash(&[]),
@@ -375,6 +378,7 @@ fn resolve(
         Web::default()
     });
     let listen = web.listen.map_or_else(|| web::LISTEN.to_owned(), |address| address.to_string());
+    let names_url = file.url.is_some();
     let url = file.url.unwrap_or_else(|| format!("http://{listen}")).trim_end_matches('/').to_owned();
     let is_address = url.starts_with("http://") || url.starts_with("https://");
     if !is_address || url.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -424,6 +428,7 @@ fn resolve(
         alerts,
         web,
         url,
+        names_url,
         destinations: all,
         text: blake3::hash(text.as_bytes()),
     })

@@ -19,6 +19,7 @@ mod turns;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -63,6 +64,8 @@ pub struct Dispatcher {
     sensing: Sensing,
     expected: freshness::Expectations,
     ending: Option<Ending>,
+    /// Where the UI answers.
+    listening: Option<SocketAddr>,
     since: Timestamp,
     /// The latest time that the clock has shown since it was set.
     looked_at: Timestamp,
@@ -145,6 +148,7 @@ impl Dispatcher {
             sensing: Sensing::default(),
             expected: BTreeMap::new(),
             ending: None,
+            listening: None,
             since,
             looked_at: since,
             misconfigured: None,
@@ -289,6 +293,7 @@ impl Dispatcher {
                 // Says what it makes of settings beside notifiers: they may name what is no destination any more.
                 drop(self.alerts());
             }
+            Message::Listening(address) => self.listening = Some(address),
             Message::Misconfigured(problem) => self.misconfigured = problem,
             Message::Looked(status) => drop(self.projects.insert(status.name.clone(), status)),
             Message::Expect { project, opened, assets, all } => {

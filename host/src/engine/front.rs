@@ -117,6 +117,7 @@ impl Front {
     /// Says at which address the UI and the API answer.
     pub fn set_listening(&self, address: SocketAddr) {
         let _ = self.listening.set(address);
+        let _ = self.mail.send(Message::Listening(address));
     }
 
     /// Counts on for as long as the dispatcher works.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     sync::{Arc, mpsc},
 };
 
@@ -50,6 +51,8 @@ pub enum Message {
         /// Where it is said that this is on record; none where nobody waits for that.
         answer: Option<mpsc::Sender<()>>,
     },
+    /// The UI answers at this address: links lead there, where the configuration names no other.
+    Listening(SocketAddr),
     /// Something for people about a run, that changes no state.
     Notice {
         /// Which run.

@@ -7,10 +7,11 @@ use serde_json::json;
 
 use super::Refusal;
 use crate::{
-    config::{Config, Destination},
+    config::{Alert, Config, Destination},
     deliver::{self, Delivered, DeliveryError},
     model::{DeliveryRequest, DestinationName, Notification, NotificationKind, json_of, nearest},
     plugins::Catalogue,
+    policy::notifier_config,
 };
 
 /// Who sends the test, for its text.
@@ -56,7 +57,11 @@ pub fn requests(
     let config = config.map_or_else(|| "{}".to_owned(), |config| config.to_string());
     let failed = |message: String| Refusal::new(format!("the notifier `{reference}` {message}"));
     let requests = notifier
-        .render(&config, &known, &notification(destination, by, at))
+        .render(
+            &config,
+            &known,
+            &notification(format!("Test of the destination `{}`", destination.name), by, at),
+        )
         .outcome
         .map_err(|fault| failed(fault.to_string()))?
         .map_err(|sentence| failed(format!("gives no message: {sentence}")))?;
@@ -65,6 +70,28 @@ pub fn requests(
             Err(failed(format!("wants to send to `{}`, which it was not told of", other.destination)))
         }
         None => Ok(requests),
+    }
+}
+
+/// Lets an alert's notifier write the message of a test to all of its destinations, which is not sent. The error is why it
+/// would write none.
+pub fn rehearse(catalogue: &Catalogue, config: &Config, alert: &Alert, at: Timestamp) -> Result<(), Refusal> {
+    let notifier = catalogue
+        .notifier(&alert.notifier)
+        .map_err(|e| Refusal { message: e.to_string(), hint: e.hint() })?;
+    let all = alert.destinations.iter().filter_map(|name| config.destinations.get(name));
+    let known: Vec<_> =
+        all.map(|to| DestinationName { name: to.name.clone(), kind: to.kind().to_owned() }).collect();
+    let settings = notifier_config(catalogue, &alert.notifier, alert.config.as_ref()).to_string();
+    let title = format!("Test of the alert `{}`", alert.name);
+    let called = notifier.render(&settings, &known, &notification(title, "`tidegate check`", at));
+    match called.outcome {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(sentence)) => Err(Refusal {
+            hint: Some(format!("change `destinations` of `[alerts.{}]`, or its notifier", alert.name)),
+            ..Refusal::new(format!("it would send nothing as it should: {sentence}"))
+        }),
+        Err(fault) => Err(Refusal::new(fault.to_string())),
     }
 }
 
@@ -101,12 +128,12 @@ fn plain(destination: &Destination, by: &str, at: Timestamp) -> DeliveryRequest 
     }
 }
 
-fn notification(destination: &Destination, by: &str, at: Timestamp) -> Notification {
+fn notification(title: String, by: &str, at: Timestamp) -> Notification {
     Notification {
         id: key(at),
         kind: NotificationKind::Test,
         at,
-        title: format!("Test of the destination `{}`", destination.name),
+        title,
         text: Some(format!("Sent by {by}. Nothing has happened.")),
         alert: "test".to_owned(),
         project: None,

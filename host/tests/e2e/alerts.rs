@@ -137,6 +137,9 @@ fn a_notifier_that_is_dropped_into_the_folder_tells_of_the_next_failure_and_neve
     assert_eq!(first.body["kind"], "run_failed");
     assert_eq!(first.body["title"], "build failed: 1 model failed");
     assert_eq!(first.body["run"]["id"], 2);
+    // The host listens where `--listen` says, and the file names no address for people.
+    let status = shop.run(&["status", "--json"]).code(0).json();
+    assert_eq!(first.body["link"], format!("{}/runs/2", text(&status["listening"])));
     assert_eq!(first.body["nodes"][0]["asset_key"], "orders");
     assert!(text(&first.body["nodes"][0]["message"]).contains("nowhere"), "{}", first.body);
 
@@ -338,6 +341,11 @@ fn a_notifier_that_cannot_be_used_is_named_before_and_after_and_who_is_to_be_tol
     shop.run(&["check"]).code(2).err_has("did you mean `builtin:slack`?");
     shop.write("tidegate.toml", &with("notifier = \"builtin:backoff\"\n"));
     shop.run(&["check"]).code(2).out_has("alert `ops`: ").out_has("a notifier is wanted here");
+    shop.write("tidegate.toml", &with("notifier = \"builtin:slack\"\n"));
+    shop.run(&["check"])
+        .code(0)
+        .out_has("alert `ops`: it would send nothing")
+        .out_has("none of the destinations is `http`");
     shop.write("tidegate.toml", &with("notifier = \"builtin:webhook\"\nconfig = { pth = 1 }\n"));
     shop.run(&["check"]).code(2).out_has("refuses its configuration").out_has("pth");
     shop.write("plugins/Bad.wasm", "");

@@ -3,7 +3,10 @@
 //! There is one place where everything passes that is put on record, and it is there that alerts look at it: whoever records
 //! an event need not know that there are any.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use jiff::Timestamp;
 
@@ -121,7 +124,7 @@ impl Dispatcher {
                 Outcome::Tell(telling) => {
                     let job = run.and_then(|run| run.request.job.as_deref());
                     let usually = job.map(|job| self.store.usual_time(job)).transpose()?.flatten();
-                    let url = &self.config.url;
+                    let url = &self.url();
                     let about = policy::About { happening: &happening, project, url, usually, now };
                     let notification = Box::new(policy::compose(&alert.name, &telling, &about));
                     AlertEventKind::NotificationRaised { notification, changes: telling.changes }
@@ -134,6 +137,14 @@ impl Dispatcher {
             });
         }
         Ok(kinds)
+    }
+
+    /// Where links lead.
+    fn url(&self) -> Cow<'_, str> {
+        match self.listening {
+            Some(address) if !self.config.names_url => format!("http://{address}").into(),
+            _ => self.config.url.as_str().into(),
+        }
     }
 
     /// The project of what happened: as the run sees it, or as it was seen last.
