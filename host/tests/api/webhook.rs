@@ -73,14 +73,28 @@ fn what_is_signed_starts_the_job_once() {
 }
 
 #[test]
-fn github_starts_it_too() {
-    let house = house(HOOK);
+fn github_starts_it_too_and_once() {
+    let mut house = house(HOOK);
     let body = "{\"action\": \"completed\"}";
     let signature = format!("sha256={}", hmac(HOOK_SECRET, &[body.as_bytes()]));
     let headers =
         [("X-Hub-Signature-256", &*signature), ("X-GitHub-Delivery", "72d3162e"), ("X-GitHub-Event", "push")];
     assert_eq!(send(&house, PATH, &headers, body).is(202).json()["run"], 1);
     assert_eq!(send(&house, PATH, &headers, body).is(202).json()["run"], 1);
+    // Its signature has no time in it, and covers no header: whoever has seen it cannot make another delivery of it, not even when
+    // the host that it was sent to is gone.
+    let forged =
+        [("X-Hub-Signature-256", &*signature), ("X-GitHub-Delivery", "0000"), ("X-GitHub-Event", "push")];
+    assert_eq!(send(&house, PATH, &forged, body).is(202).json()["run"], 1);
+    let (algorithm, digits) = signature.split_once('=').unwrap();
+    let loud = format!("{algorithm}={}", digits.to_uppercase());
+    assert_eq!(send(&house, PATH, &[("X-Hub-Signature-256", &*loud)], body).is(202).json()["run"], 1);
+    house.stop();
+    house.serve();
+    assert_eq!(send(&house, PATH, &forged, body).is(202).json()["run"], 1);
+    let next = "{\"action\": \"completed\", \"id\": 2}";
+    let other = format!("sha256={}", hmac(HOOK_SECRET, &[next.as_bytes()]));
+    assert_eq!(send(&house, PATH, &[("X-Hub-Signature-256", &*other)], next).is(202).json()["run"], 2);
     let ping = format!("sha256={}", hmac(HOOK_SECRET, &[b"{}"]));
     let ping =
         send(&house, PATH, &[("X-Hub-Signature-256", &ping), ("X-GitHub-Event", "ping")], "{}").is(202);

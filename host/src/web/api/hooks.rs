@@ -66,8 +66,8 @@ pub fn router() -> OpenApiRouter<Web> {
 }
 
 /// Starts a job that has a `webhook`. The body may be any JSON; it has to be signed as Tidegate signs what it sends
-/// (`X-Tidegate-Signature`, with an `Idempotency-Key`), or as GitHub does (`X-Hub-Signature-256`). A job that does not exist, one
-/// without a webhook and a wrong signature are answered alike.
+/// (`X-Tidegate-Signature`, with an `Idempotency-Key`), or as GitHub does (`X-Hub-Signature-256`: the same body is the same
+/// delivery then, whenever it comes). A job that does not exist, one without a webhook and a wrong signature are answered alike.
 #[utoipa::path(post, path = "/hooks/{job}", tag = "runs",
     params(
         ("job" = String, Path, description = "The job's name"),
@@ -113,9 +113,13 @@ async fn hook(
             Ok((signed.filter(|_| known), body))
         })
         .await?;
-    let delivery = signed.filter(|delivery| {
-        delivery.at.is_none_or(|at| at.as_second() >= web.began().as_second())
-            && web.seen().is_fresh(&delivery.signature, &delivery.id, now)
+    let delivery = signed.filter(|delivery| match delivery.at {
+        Some(at) => {
+            at.as_second() >= web.began().as_second()
+                && web.seen().is_fresh(&delivery.signature, &delivery.key, now)
+        }
+        // It is its own key: whenever it comes again, it is the same delivery.
+        None => true,
     });
     let Some(delivery) = delivery else {
         let problem =
@@ -146,9 +150,9 @@ async fn hook(
             user: "webhook".to_owned(),
             via: "webhook".to_owned(),
             command: Vec::new(),
-            reason: Some(format!("delivery {}", delivery.id)),
+            reason: Some(format!("delivery {}", delivery.name)),
         };
-        let key = format!("webhook:{job}:{}", delivery.id);
+        let key = format!("webhook:{job}:{}", delivery.key);
         let request = request::of_job(&config, configured, launch, key).ok_or_else(gone)?;
         Ok(web.front().request(request)?)
     });
@@ -165,8 +169,11 @@ struct Given {
 
 /// A request that is signed.
 struct Delivery {
-    /// By which deliveries are told apart.
-    id: String,
+    /// By which deliveries are told apart. Where no time is signed it is made of the signature, which nobody can make another of:
+    /// what else a request says may be of whoever got hold of it.
+    key: String,
+    /// What the sender calls it.
+    name: String,
     signature: String,
     /// When it was signed; none where that is not signed too.
     at: Option<Timestamp>,
@@ -184,21 +191,25 @@ impl Given {
     }
 
     fn verified(&self, secret: &str, body: &[u8], now: Timestamp) -> Option<Delivery> {
-        let (signed, id, signature) = match (&self.ours, &self.github) {
-            (Some(header), _) => (deliver::verify(secret, header, body)?, &self.key, header),
+        let (signed, name, signature) = match (&self.ours, &self.github) {
+            (Some(header), _) => (deliver::verify(secret, header, body)?, &self.key, header.clone()),
             (None, Some(header)) => {
                 deliver::verify_github(secret, header, body).then_some(())?;
-                (Signed { at: None, signature: header.clone() }, &self.delivery, header)
+                // The same number can be written in two ways.
+                let signature = header.to_ascii_lowercase();
+                (Signed { at: None, signature: signature.clone() }, &self.delivery, signature)
             }
             (None, None) => return None,
         };
         if signed.at.is_some_and(|at| now.duration_since(at).abs() > TOLERANCE) {
             return None;
         }
-        let id = id
+        let name = name
             .as_ref()
             .filter(|id| !id.is_empty() && id.len() <= 200 && id.chars().all(|c| c.is_ascii_graphic()));
-        let id = id.cloned().unwrap_or_else(|| crate::engine::tokens::digest(signature)[..32].to_owned());
-        Some(Delivery { id, signature: signed.signature, at: signed.at })
+        let digest = || crate::engine::tokens::digest(&signature)[..32].to_owned();
+        let name = name.cloned().unwrap_or_else(digest);
+        let key = if signed.at.is_some() { name.clone() } else { digest() };
+        Some(Delivery { key, name, signature: signed.signature, at: signed.at })
     }
 }
