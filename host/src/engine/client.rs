@@ -30,6 +30,7 @@ use crate::model::{self, Launch, RunId, RunRequest};
 use super::{
     Refusal, Status, Update,
     host::{short_path, socket_path},
+    trial::Tested,
 };
 
 /// Why the host cannot be talked to.
@@ -71,6 +72,10 @@ pub struct Client {
 
 /// How long a host may take to answer: it does so at once, unless it hangs or its disk is full.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same where it asks somebody else first, who has a timeout of its own: that of a destination is five minutes at most, and a
+/// notifier may send it several requests.
+const TEST_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// How often whoever finds a host that is just going away tries again, and how long it waits in between.
 pub(super) const TRIES: u32 = 20;
@@ -137,6 +142,12 @@ impl Client {
     /// Makes a token worth nothing.
     pub fn revoke_token(self, name: &str) -> Result<(), ClientError> {
         Talk::begin(self)?.tell(Ask::new(Method::DELETE, ["tokens", name]))
+    }
+
+    /// Has a test sent to a destination, with what a notifier makes of it where one is named. Takes as long as the destination may.
+    pub fn test_destination(self, name: &str, notifier: Option<&str>) -> Result<Tested, ClientError> {
+        let ask = Ask::post(["destinations", name, "test"]).with(&json!({ "notifier": notifier }));
+        Talk::begin(self)?.ask_within(ask, TEST_PATIENCE)
     }
 
     /// Has the configuration read again; gives what changed.
@@ -275,12 +286,17 @@ impl Talk {
 
     /// Asks, and waits for the whole answer.
     fn ask<T: DeserializeOwned>(&mut self, ask: Ask) -> Result<T, ClientError> {
-        serde_json::from_slice(&self.answer(ask)?).map_err(|_| ClientError::Foreign)
+        self.ask_within(ask, PATIENCE)
+    }
+
+    /// The same, for so long.
+    fn ask_within<T: DeserializeOwned>(&mut self, ask: Ask, patience: Duration) -> Result<T, ClientError> {
+        serde_json::from_slice(&self.answer(ask, patience)?).map_err(|_| ClientError::Foreign)
     }
 
     /// The same where the answer says no more than that it is done.
     fn tell(&mut self, ask: Ask) -> Result<(), ClientError> {
-        self.answer(ask).map(drop)
+        self.answer(ask, PATIENCE).map(drop)
     }
 
     fn request(&mut self, request: &RunRequest) -> Result<RunId, ClientError> {
@@ -288,10 +304,10 @@ impl Talk {
         Ok(self.ask::<Accepted>(ask)?.run)
     }
 
-    fn answer(&mut self, ask: Ask) -> Result<Bytes, ClientError> {
+    fn answer(&mut self, ask: Ask, patience: Duration) -> Result<Bytes, ClientError> {
         let Self { runtime, sender, state_dir } = self;
         runtime.block_on(async {
-            let answer = timeout(PATIENCE, async { whole(send(sender, ask).await?).await });
+            let answer = timeout(patience, async { whole(send(sender, ask).await?).await });
             answer.await.unwrap_or_else(|_| Err(ClientError::NoAnswer(state_dir.clone())))
         })
     }

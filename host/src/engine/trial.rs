@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::Refusal;
 use crate::{
     config::{Alert, Config, Destination},
-    deliver::{self, Delivered, DeliveryError},
+    deliver::{self, Again, Delivered, DeliveryError},
     model::{DeliveryRequest, DestinationName, Notification, NotificationKind, json_of, nearest},
     plugins::Catalogue,
     policy::notifier_config,
@@ -17,12 +19,29 @@ use crate::{
 /// Who sends the test, for its text.
 pub const BY_COMMAND: &str = "`tidegate notify test`";
 
+/// What came of a test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Tested {
+    /// Whether everything was delivered that was to be sent.
+    pub delivered: bool,
+    /// How many requests were sent; none where the notifier has nothing to send of a test.
+    pub requests: u32,
+    /// What the destination answered last.
+    pub answer: Option<String>,
+    /// Why it was not delivered.
+    pub error: Option<String>,
+    /// What the host would do if this were no test: whether it would try again.
+    pub otherwise: Option<String>,
+    /// How long it took, in seconds.
+    pub took: f64,
+}
+
 /// What came of one request of a test.
-pub struct Tried {
+struct Tried {
     /// What the other side said, or why it did not get there.
-    pub result: Result<Delivered, DeliveryError>,
+    result: Result<Delivered, DeliveryError>,
     /// How long it took.
-    pub took: Duration,
+    took: Duration,
 }
 
 /// The destination with a name.
@@ -41,7 +60,7 @@ pub fn destination<'a>(config: &'a Config, name: &str) -> Result<&'a Destination
 
 /// What is sent as a test: what a notifier makes of it, or where none is named as little as a destination of this kind takes.
 /// A notifier sees this one destination, so that it can send to no other. The error is what the notifier did instead.
-pub fn requests(
+fn requests(
     catalogue: &Catalogue,
     destination: &Destination,
     notifier: Option<&str>,
@@ -95,8 +114,40 @@ pub fn rehearse(catalogue: &Catalogue, config: &Config, alert: &Alert, at: Times
     }
 }
 
-/// Sends one request of a test, from here.
-pub fn send(destination: &Destination, request: &DeliveryRequest, at: Timestamp) -> Tried {
+/// Sends a test to a destination, from here and at once: what a notifier makes of it, or where none is named as little as will do.
+/// It ends with the first request that does not arrive.
+pub fn run(catalogue: &Catalogue, destination: &Destination, notifier: Option<&str>, by: &str) -> Tested {
+    let at = Timestamp::now();
+    let mut tested =
+        Tested { delivered: true, requests: 0, answer: None, error: None, otherwise: None, took: 0.0 };
+    let requests = match requests(catalogue, destination, notifier, by, at) {
+        Ok(requests) => requests,
+        Err(refusal) => return Tested { delivered: false, error: Some(refusal.message), ..tested },
+    };
+    for request in &requests {
+        let tried = send(destination, request, at);
+        tested.requests += 1;
+        tested.took += tried.took.as_secs_f64();
+        match tried.result {
+            Ok(delivered) => tested.answer = Some(delivered.in_words()),
+            Err(error) => {
+                let otherwise = match error.again {
+                    Again::Never => "the host would not try again".to_owned(),
+                    Again::Later => "the host would try again".to_owned(),
+                    Again::After(wait) => format!("the host would try again in {wait:#}"),
+                };
+                tested.delivered = false;
+                tested.error = Some(error.to_string());
+                tested.otherwise = Some(otherwise);
+                break;
+            }
+        }
+    }
+    tested
+}
+
+/// Sends one request of a test.
+fn send(destination: &Destination, request: &DeliveryRequest, at: Timestamp) -> Tried {
     let begun = Instant::now();
     let result = deliver::deliver(destination, request, &key(at), at);
     Tried { result, took: begun.elapsed() }

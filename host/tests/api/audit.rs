@@ -65,6 +65,40 @@ fn every_change_is_on_the_trail() {
 }
 
 #[test]
+fn a_test_of_a_destination_by_the_command_line_is_on_the_trail() {
+    let mut house = House::with("[destinations.notes.file]\npath = \"notes.jsonl\"\n", "127.0.0.1:0");
+    let (code, _, said) = house.run(&["notify", "test", "notes"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("delivered to `notes` (file)"), "{said}");
+    let written = || std::fs::read_to_string(house.dir.path().join("notes.jsonl")).unwrap();
+    assert!(written().contains("notify test"), "{}", written());
+    let rows = trail(&house, "&action=destination.test");
+    assert_eq!(words(&rows), ["cli destination.test destination:notes"]);
+    let me = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().map(|user| user.name);
+    assert_eq!(rows[0]["user"].as_str().map(str::to_owned), me);
+
+    // What is not there is refused as it is without a host.
+    let (code, _, said) = house.run(&["notify", "test", "note"]);
+    assert!(code == Some(2) && said.contains("did you mean `notes`?"), "{said}");
+    let (code, _, said) = house.run(&["notify", "test", "notes", "--notifier", "./none.wasm"]);
+    assert!(code == Some(2) && said.contains("none.wasm"), "{said}");
+    assert_eq!(trail(&house, "&action=destination.test").len(), 1);
+    // What does not arrive says so, and is on the trail too.
+    std::fs::remove_file(house.dir.path().join("notes.jsonl")).unwrap();
+    std::fs::create_dir(house.dir.path().join("notes.jsonl")).unwrap();
+    let (code, _, said) = house.run(&["notify", "test", "notes"]);
+    assert!(code == Some(1) && said.contains("the host would"), "{said}");
+    assert!(trail(&house, "&action=destination.test")[0]["detail"]["error"].is_string());
+
+    // Without a host it is sent all the same.
+    std::fs::remove_dir(house.dir.path().join("notes.jsonl")).unwrap();
+    house.stop();
+    let (code, _, said) = house.run(&["notify", "test", "notes"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(std::fs::read_to_string(house.dir.path().join("notes.jsonl")).unwrap().lines().count(), 1);
+}
+
+#[test]
 fn the_trail_is_read_in_pages_and_by_who_and_what() {
     let house = House::new();
     for n in 0..7 {

@@ -13,7 +13,7 @@ use super::{Context, Exit, Failure};
 /// List the destinations of notifications, or try one out.
 #[derive(Debug, Subcommand)]
 pub enum NotifyCommand {
-    /// Send a test to a destination, at once and from here
+    /// Send a test to a destination, at once
     Test(test::Test),
     /// Show what was sent where, and what came of it
     Deliveries(deliveries::Deliveries),

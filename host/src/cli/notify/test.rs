@@ -1,16 +1,16 @@
-//! `tidegate notify test`: a notification to one destination, sent by this process, and what became of it.
+//! `tidegate notify test`: a notification to one destination, sent by the host or without one by this process, and what became of it.
 
 use std::path::Path;
-
-use jiff::Timestamp;
 
 use crate::{
     cli::{
         Context, Exit, Failure,
         printer::{self, GOOD, styled},
     },
-    deliver::Again,
-    engine::trial,
+    engine::{
+        Client,
+        trial::{self, Tested},
+    },
 };
 
 /// Sends a test to a destination.
@@ -24,42 +24,50 @@ pub struct Test {
 }
 
 impl Test {
-    /// Sends it. No host is needed, and nothing is kept of it.
+    /// Has the host send it, so that it goes where its notifications go, and is on the trail of who did what. Where there is none
+    /// it is sent from here, and nothing is kept of it.
     pub fn run(self, context: &Context) -> Result<Exit, Failure> {
-        let destination = trial::destination(&context.config, &self.destination)?;
-        let at = Timestamp::now();
         let notifier = self.notifier.as_deref().map(absolute).transpose()?;
+        let tested = match Client::connect(&context.config.state_dir) {
+            Ok(host) => host.test_destination(&self.destination, notifier.as_deref())?,
+            Err(_) => self.from_here(context, notifier.as_deref())?,
+        };
+        self.tell(context, &tested)
+    }
+
+    fn from_here(&self, context: &Context, notifier: Option<&str>) -> Result<Tested, Failure> {
+        let destination = trial::destination(&context.config, &self.destination)?;
         let catalogue = context.catalogue()?;
-        if let Some(reference) = &notifier {
+        if let Some(reference) = notifier {
             catalogue.notifier(reference).map_err(|e| Failure::new(e.to_string()).with_hint(e.hint()))?;
         }
-        let requests = trial::requests(&catalogue, destination, notifier.as_deref(), trial::BY_COMMAND, at)
-            .map_err(|refusal| Failure { exit: Exit::Failed, ..Failure::from(refusal) })?;
-        if requests.is_empty() {
+        Ok(trial::run(&catalogue, destination, notifier, trial::BY_COMMAND))
+    }
+
+    fn tell(&self, context: &Context, tested: &Tested) -> Result<Exit, Failure> {
+        let name = &self.destination;
+        // The host may work by another file.
+        let kind = context.config.destinations.get(name).map(|known| format!(" ({})", known.kind()));
+        let what = format!("`{name}`{}", kind.unwrap_or_default());
+        let took = printer::seconds(tested.took);
+        if let Some(error) = &tested.error {
+            let message = match tested.requests {
+                0 => error.clone(),
+                _ => format!("not delivered to {what} after {took}: {error}"),
+            };
+            let failure = Failure::new(message).with_hint(tested.otherwise.clone());
+            return Err(Failure { exit: Exit::Failed, ..failure });
+        }
+        if tested.requests == 0 {
             printer::note("the notifier has nothing to send of a test");
+            return Ok(Exit::Done);
         }
-        for request in &requests {
-            let tried = trial::send(destination, request, at);
-            let took = printer::seconds(tried.took.as_secs_f64());
-            let what = format!("`{}` ({})", destination.name, destination.kind());
-            match tried.result {
-                Ok(delivered) => {
-                    let told = delivered.in_words();
-                    let told = if told.is_empty() { String::new() } else { format!(": {told}") };
-                    // Standard output may be the destination itself.
-                    printer::note(format!("{} delivered to {what} in {took}{told}", styled(GOOD, "ok")));
-                }
-                Err(error) => {
-                    let hint = match error.again {
-                        Again::Never => "the host would not try again".to_owned(),
-                        Again::Later => "the host would try again".to_owned(),
-                        Again::After(wait) => format!("the host would try again in {wait:#}"),
-                    };
-                    let message = format!("not delivered to {what} after {took}: {error}");
-                    return Err(Failure { exit: Exit::Failed, ..Failure::new(message).hint(hint) });
-                }
-            }
-        }
+        let count =
+            if tested.requests > 1 { format!(" ({} requests)", tested.requests) } else { String::new() };
+        let told = tested.answer.as_deref().unwrap_or_default();
+        let told = if told.is_empty() { String::new() } else { format!(": {told}") };
+        // Standard output may be the destination itself.
+        printer::note(format!("{} delivered to {what} in {took}{count}{told}", styled(GOOD, "ok")));
         Ok(Exit::Done)
     }
 }

@@ -1,23 +1,21 @@
 //! Alerts, what was told of them, and where that goes.
 
-use axum::extract::State;
+use axum::{Extension, extract::State};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    config,
-    engine::trial,
+    engine::trial::{self, Tested},
     model::{By, HostEventKind},
-    plugins::Catalogue,
     store::{DeliveryRow, NotificationRow, Reader},
     view::{
         alerts::{self, AlertDetail, DestinationRow},
         plugins,
     },
     web::{
-        Problem,
+        Access, Problem,
         extract::{Json, Path, Query},
         guard::Caller,
         page::{Page, Paging},
@@ -125,23 +123,9 @@ async fn destinations(State(web): State<Web>) -> Result<Json<Vec<DestinationRow>
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
 struct Test {
-    /// The notifier that writes what is sent, as the list of plugins calls it; without it as little is sent as will do.
+    /// The notifier that writes what is sent, as the list of plugins calls it; without it as little is sent as will do. Over the
+    /// socket of the state directory it may be a path.
     notifier: Option<String>,
-}
-
-/// What came of a test.
-#[derive(Debug, Serialize, ToSchema)]
-struct Tested {
-    /// Whether everything was delivered that was to be sent.
-    delivered: bool,
-    /// How many requests were sent; none where the notifier has nothing to send of a test.
-    requests: u32,
-    /// What the destination answered last.
-    answer: Option<String>,
-    /// Why it was not delivered.
-    error: Option<String>,
-    /// How long it took, in seconds.
-    took: f64,
 }
 
 /// Sends a test to a destination, at once. Nothing is tried again; that it was tested is in the audit trail.
@@ -155,6 +139,7 @@ struct Tested {
 ))]
 async fn test(
     State(web): State<Web>,
+    Extension(access): Extension<Access>,
     caller: Caller,
     Path(name): Path<String>,
     Json(Test { notifier }): Json<Test>,
@@ -165,7 +150,13 @@ async fn test(
         let destination =
             config.destinations.get(&name).ok_or_else(|| missing("destination", &name, known()))?;
         let catalogue = web.front().catalogue();
-        if let Some(notifier) = &notifier {
+        if let Some(notifier) = &notifier
+            && access == Access::Socket
+        {
+            catalogue
+                .notifier(notifier)
+                .map_err(|e| Problem { hint: e.hint(), ..Problem::bad(e.to_string()) })?;
+        } else if let Some(notifier) = &notifier {
             // A path that nobody has configured is no business of a browser's.
             let rows = plugins::rows(&config, catalogue, Some(&reader.plugins()?), true);
             if !rows.iter().any(|row| row.name == *notifier) {
@@ -174,38 +165,17 @@ async fn test(
                 return Err(Problem { hint: problem.hint, ..Problem::bad(problem.detail) });
             }
         }
-        let tested = try_out(catalogue, destination, notifier.as_deref(), &caller.user);
+        let by = match access {
+            Access::Socket => trial::BY_COMMAND.to_owned(),
+            Access::Tcp => format!("{} from Tidegate", caller.user),
+        };
+        let tested = trial::run(catalogue, destination, notifier.as_deref(), &by);
         let error = tested.error.clone();
         let by = By::from(caller);
         web.front().note(HostEventKind::DestinationTested { by, destination: name, notifier, error })?;
         Ok(tested)
     });
     Ok(Json(tested.await?))
-}
-
-fn try_out(
-    catalogue: &Catalogue,
-    destination: &config::Destination,
-    notifier: Option<&str>,
-    user: &str,
-) -> Tested {
-    let at = Timestamp::now();
-    let by = format!("{user} from Tidegate");
-    let mut tested = Tested { delivered: true, requests: 0, answer: None, error: None, took: 0.0 };
-    let requests = match trial::requests(catalogue, destination, notifier, &by, at) {
-        Ok(requests) => requests,
-        Err(refusal) => return Tested { delivered: false, error: Some(refusal.message), ..tested },
-    };
-    for request in &requests {
-        let tried = trial::send(destination, request, at);
-        tested.requests += 1;
-        tested.took += tried.took.as_secs_f64();
-        match tried.result {
-            Ok(delivered) => tested.answer = Some(delivered.in_words()),
-            Err(error) => return Tested { delivered: false, error: Some(error.to_string()), ..tested },
-        }
-    }
-    tested
 }
 
 fn details(web: &Web, reader: &Reader) -> Result<Vec<AlertDetail>, Problem> {

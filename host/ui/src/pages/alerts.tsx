@@ -114,9 +114,9 @@ function Rule({ alert }: { alert: AlertDetail }) {
         {alert.snoozed_until ? (
           <Act act={() => snooze(null).then(() => say(`${alert.name} is heard again.`))}>End the snooze</Act>
         ) : (
-          <button type="button" class="button" onClick={() => setAsking(true)}>
+          <Act act={() => setAsking(true)}>
             <BellOff aria-hidden /> Snooze…
-          </button>
+          </Act>
         )}
       </div>
       {isAsking && <SnoozeDialog alert={alert.name} onClose={() => setAsking(false)} />}
@@ -397,6 +397,7 @@ function Place({ of, notifiers }: { of: DestinationRow; notifiers: string[] }) {
               <State state={result.delivered ? "delivered" : "failed"} /> {result.requests}{" "}
               {result.requests === 1 ? "message" : "messages"} in {span(result.took)}
               <div class="name">{(result.error ?? result.answer ?? "").slice(0, 2000)}</div>
+              {result.otherwise && <div class="faint small">If this were no test, {result.otherwise}.</div>}
             </div>
           </div>
         )}
