@@ -14,6 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use zeekstd::{EncodeOptions, FrameSizePolicy};
+
 use super::{
     AttemptFolder, Caps,
     folder::{create_private, sync_dir},
@@ -162,8 +164,11 @@ fn count(lines: &[u8]) -> u64 {
     lines.iter().filter(|b| **b == b'\n').count() as u64
 }
 
-/// Compresses a file that nobody writes any more into `FILE.zst`. The plain one goes only when the compressed one is safe;
-/// whoever has it open reads on.
+/// So many bytes of a file are compressed by themselves: whoever wants to read from some place on unpacks no more than that before it.
+const FRAME: u32 = 1 << 20;
+
+/// Compresses a file that nobody writes any more into `FILE.zst`, in frames, with a table of them at its end. The plain one goes only
+/// when the compressed one is safe; whoever has it open reads on.
 pub(super) fn compress(path: &Path) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".zst");
@@ -171,9 +176,13 @@ pub(super) fn compress(path: &Path) -> io::Result<()> {
     name.push(".new");
     let fresh = PathBuf::from(name);
     let written = (|| {
-        let mut encoder = zstd::Encoder::new(create_private(&fresh)?, 1)?;
+        let mut file = create_private(&fresh)?;
+        let options = EncodeOptions::new().compression_level(1);
+        let options = options.frame_size_policy(FrameSizePolicy::Uncompressed(FRAME));
+        let mut encoder = options.into_encoder(&mut file).map_err(io::Error::other)?;
         io::copy(&mut File::open(path)?, &mut encoder)?;
-        encoder.finish()?.sync_all()?;
+        encoder.finish().map_err(io::Error::other)?;
+        file.sync_all()?;
         fs::rename(&fresh, &compressed)
     })();
     if let Err(e) = written {
@@ -184,4 +193,77 @@ pub(super) fn compress(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), sync_dir)?;
     crash::point("attempt.mid-compress");
     fs::remove_file(path)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it should be")]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::process::LogFile;
+
+    /// More than three frames of lines.
+    fn text() -> Vec<u8> {
+        let lines =
+            (0..70_000).map(|n| format!("{{\"line\": {n}, \"of\": \"a log that is long enough\"}}\n"));
+        lines.collect::<String>().into_bytes()
+    }
+
+    fn compressed(text: &[u8]) -> (tempfile::TempDir, AttemptFolder) {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = AttemptFolder(dir.path().to_owned());
+        fs::write(folder.log(), text).unwrap();
+        compress(&folder.log()).unwrap();
+        assert!(!folder.log().exists());
+        (dir, folder)
+    }
+
+    fn rest(folder: &AttemptFolder, from: usize) -> Vec<u8> {
+        let mut file = LogFile::open(folder).unwrap().unwrap();
+        file.skip(from as u64).unwrap();
+        let mut rest = Vec::new();
+        file.read_to_end(&mut rest).unwrap();
+        rest
+    }
+
+    #[test]
+    fn a_compressed_log_is_the_same_from_any_place_on() {
+        let text = text();
+        assert!(text.len() > 3 * FRAME as usize);
+        let (_dir, folder) = compressed(&text);
+        let frame = FRAME as usize;
+        for from in
+            [0, 1, frame - 1, frame, frame + 1, 2 * frame + 77, text.len() - 1, text.len(), text.len() + 9]
+        {
+            assert!(rest(&folder, from) == text[from.min(text.len())..], "from {from}");
+        }
+        // For any other tool it is a file like others.
+        assert!(zstd::decode_all(File::open(folder.compressed_log()).unwrap()).unwrap() == text);
+        let (_dir, folder) = compressed(b"");
+        assert_eq!((rest(&folder, 0), rest(&folder, 7)), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn what_is_before_the_frame_of_a_place_is_not_unpacked() {
+        let text = text();
+        let (_dir, folder) = compressed(&text);
+        let mut bytes = fs::read(folder.compressed_log()).unwrap();
+        bytes[100..1_000].fill(0);
+        fs::write(folder.compressed_log(), bytes).unwrap();
+        let mut file = LogFile::open(&folder).unwrap().unwrap();
+        assert!(file.read_to_end(&mut Vec::new()).is_err(), "the first frame is broken");
+        let from = 2 * FRAME as usize + 77;
+        assert!(rest(&folder, from) == text[from..]);
+    }
+
+    #[test]
+    fn a_log_that_was_compressed_as_a_whole_is_read_too() {
+        let text = text();
+        let (_dir, folder) = compressed(b"");
+        fs::write(folder.compressed_log(), zstd::encode_all(&text[..], 1).unwrap()).unwrap();
+        for from in [0, 1, FRAME as usize + 5, text.len()] {
+            assert!(rest(&folder, from) == text[from..], "from {from}");
+        }
+    }
 }

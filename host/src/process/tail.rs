@@ -5,6 +5,8 @@ use std::{
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
 };
 
+use zeekstd::SeekTable;
+
 use super::AttemptFolder;
 
 /// A log, plain or compressed, as a stream of what dbt said.
@@ -12,8 +14,11 @@ pub enum LogFile {
     /// While dbt runs, or when compressing failed.
     Plain(BufReader<File>),
     /// Once dbt has ended.
-    Compressed(Box<BufReader<zstd::Decoder<'static, BufReader<File>>>>),
+    Compressed(Unpacked),
 }
+
+/// What is unpacked of a file.
+pub type Unpacked = Box<BufReader<zstd::Decoder<'static, BufReader<File>>>>;
 
 impl LogFile {
     /// Opens the log of an attempt; none where nothing has been said.
@@ -27,7 +32,7 @@ impl LogFile {
             }
             match File::open(folder.compressed_log()) {
                 Ok(file) => {
-                    return Ok(Some(Self::Compressed(Box::new(BufReader::new(zstd::Decoder::new(file)?)))));
+                    return Ok(Some(Self::Compressed(unpacked(file)?)));
                 }
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
                 Err(_) => {}
@@ -40,9 +45,28 @@ impl LogFile {
     pub fn skip(&mut self, bytes: u64) -> io::Result<()> {
         match self {
             Self::Plain(file) => file.seek(SeekFrom::Start(bytes)).map(drop),
-            Self::Compressed(file) => io::copy(&mut file.take(bytes), &mut io::sink()).map(drop),
+            Self::Compressed(unpacking) => {
+                let mut file = unpacking.get_ref().get_ref().get_ref().try_clone()?;
+                let (compressed, plain) = frame_of(&mut file, bytes).unwrap_or_default();
+                file.seek(SeekFrom::Start(compressed))?;
+                *unpacking = unpacked(file)?;
+                io::copy(&mut unpacking.take(bytes - plain), &mut io::sink()).map(drop)
+            }
         }
     }
+}
+
+fn unpacked(file: File) -> io::Result<Unpacked> {
+    Ok(Box::new(BufReader::new(zstd::Decoder::new(file)?)))
+}
+
+/// Where the frame begins that an offset of the plain log is in: in the file, and in the plain log. None where the file has no table
+/// of its frames: then it was compressed as a whole.
+fn frame_of(file: &mut File, offset: u64) -> Option<(u64, u64)> {
+    let table = SeekTable::from_seekable(file).ok()?;
+    let frame = table.frame_index_decomp(offset);
+    let (compressed, plain) = (table.frame_start_comp(frame).ok()?, table.frame_start_decomp(frame).ok()?);
+    (plain <= offset).then_some((compressed, plain))
 }
 
 impl Read for LogFile {

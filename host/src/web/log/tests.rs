@@ -47,6 +47,17 @@ fn write(dir: &Path, step: u32, text: &[u8], compressed: bool) {
     }
 }
 
+/// Compresses the log of a step in small frames, with a table of them.
+fn write_frames(dir: &Path, step: u32, text: &[u8]) {
+    let folder = attempt_folder(dir, attempt(1, step, 1));
+    fs::create_dir_all(&folder.0).unwrap();
+    let mut file = fs::File::create(folder.compressed_log()).unwrap();
+    let options = zeekstd::EncodeOptions::new().frame_size_policy(zeekstd::FrameSizePolicy::Uncompressed(50));
+    let mut encoder = options.into_encoder(&mut file).unwrap();
+    encoder.compress(text).unwrap();
+    encoder.finish().unwrap();
+}
+
 /// The log, in small bites.
 fn log(run: &Run, dir: &Path, page: u64, look: u64) -> RunLog {
     RunLog { bounds: Bounds { page, look, counted: BOUNDS.counted }, ..RunLog::of(run, dir, None, None) }
@@ -101,6 +112,7 @@ proptest! {
         first in lines(),
         second in lines(),
         compressed in any::<bool>(),
+        in_frames in any::<bool>(),
         torn in any::<bool>(),
         ended in any::<bool>(),
         most in 1_usize..9,
@@ -120,6 +132,9 @@ proptest! {
         }
         write(dir.path(), 1, text(&first).as_bytes(), compressed);
         write(dir.path(), 2, last.as_bytes(), compressed && ended);
+        if compressed && in_frames {
+            write_frames(dir.path(), 1, text(&first).as_bytes());
+        }
         let run = run(ended);
         let log = log(&run, dir.path(), page, look);
         // Of a compressed one it is known how long it was.
