@@ -357,8 +357,8 @@ impl Reader {
             .collect()
     }
 
-    /// Reads several things as they were at one moment.
-    fn at_one_moment<T>(&self, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    /// Reads several things as they were at one moment. No reading of it may do so too.
+    pub fn at_one_moment<T, E: From<StoreError>>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let Some((conn, path)) = self.connection() else { return read() };
         let moment = conn.unchecked_transaction().map_err(|e| super::schema::explain(path, e))?;
         let done = read();

@@ -23,6 +23,7 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{
+    changes::Told,
     message::{Hello, LiveMessage, ProjectChanged, Resync},
     stream::{Messages, Seat},
 };
@@ -95,31 +96,42 @@ pub(super) fn start(web: &Web) {
 
 async fn pass_on(web: Web) {
     let mut news = web.front().news();
-    let mut told = *news.borrow_and_update();
+    let mut until = *news.borrow_and_update();
+    let mut told = Told::default();
     while news.changed().await.is_ok() {
         let newest = *news.borrow_and_update();
-        if web.live().batches.receiver_count() > 0 && newest > told {
-            let batch = changed(&web, told, newest).await;
-            let _ = web.live().batches.send(Arc::new(batch));
+        // What was read for the batch before may have been newer than the news of it.
+        if newest > until {
+            if web.live().batches.receiver_count() > 0 {
+                let batch;
+                (batch, told) = changed(&web, until, newest, Some(told)).await;
+                until = batch.until.unwrap_or(newest);
+                let _ = web.live().batches.send(Arc::new(batch));
+            } else {
+                // What nobody hears of is not told.
+                told = Told::default();
+                until = newest;
+            }
         }
-        told = newest;
         time::sleep(TOGETHER).await;
     }
 }
 
-/// What has changed from one event to another; where that is too much, or cannot be read, everything.
-async fn changed(web: &Web, after: u64, until: u64) -> Batch {
+/// What has changed behind an event, up to another one at least; where that is too much, or cannot be read, everything. Where it is
+/// known what was told up to that event, of that no more than what is another now.
+async fn changed(web: &Web, after: u64, until: u64, told: Option<Told>) -> (Batch, Told) {
     if until - after > REPLAYED {
-        return Batch::resync(until);
+        return (Batch::resync(until), Told::default());
     }
-    let messages = web.read(move |web, reader| changes::between(web, reader, after, until)).await;
-    match messages {
-        Ok(messages) => Batch { until: Some(until), messages },
-        Err(problem) => {
-            tracing::warn!("what has happened cannot be told: {}", problem.detail);
-            Batch::resync(until)
-        }
-    }
+    let found = web.read(move |web, reader| {
+        let mut told = told;
+        let (until, messages) = changes::behind(web, reader, after, told.as_mut())?;
+        Ok((Batch { until: Some(until), messages }, told.unwrap_or_default()))
+    });
+    found.await.unwrap_or_else(|problem| {
+        tracing::warn!("what has happened cannot be told: {}", problem.detail);
+        (Batch::resync(until), Told::default())
+    })
 }
 
 /// Passes on that projects were read anew, and the configuration.
@@ -234,8 +246,9 @@ async fn tell(
         None => Batch { until: Some(newest), messages: Vec::new() },
         // What is newer than the newest was said by another store.
         Some(after) if after > newest => Batch::resync(newest),
-        Some(after) => changed(&web, after, newest).await,
+        Some(after) => changed(&web, after, newest, None).await.0,
     };
+    told = first.until.unwrap_or(told);
     send(&mut messages, &first, wanted.run).await?;
     loop {
         let batch = match messages.wait(batches.recv()).await? {

@@ -126,6 +126,42 @@ fn no_state_is_lost_between_two_connections() {
     stream.until("that all has to be fetched", |message| message.event == "resync");
 }
 
+/// The artifact is read at the end of an attempt, and has all of its nodes. What it says of those that were told as it has them is
+/// nothing new.
+#[test]
+fn what_an_artifact_repeats_is_not_told_again() {
+    let shop = tiny();
+    let api = Api::of(&shop);
+    let mut shown = Shown::default();
+    let mut stream = api.follow("/live?run=1", None);
+    let client = shop.start(&["run", "build"]);
+    shown.hear_until(&mut stream, "the held model", |shown| shown.node("model.tiny.held") == "running");
+    shop.release();
+    shop.end(client).code(1);
+    let mut told = Vec::new();
+    stream.until("the end", |message| {
+        shown.hear(message);
+        if message.event == "node" {
+            told.push(message.data.clone());
+        }
+        shown.run(1) == "failed"
+    });
+    stream.until("the status", |message| {
+        shown.hear(message);
+        message.event == "status"
+    });
+    shown.assert_told(&api, 1);
+    assert!(told.iter().all(|message| message["complete"] == false), "{told:#?}");
+    let mut ended: Vec<_> = told
+        .iter()
+        .flat_map(|message| message["nodes"].as_array().unwrap())
+        .filter(|node| !node["finished_at"].is_null())
+        .map(|node| text(&node["unique_id"]))
+        .collect();
+    ended.sort();
+    assert_eq!(ended, ["first", "held", "last", "never", "wrong"].map(|name| format!("model.tiny.{name}")));
+}
+
 #[test]
 fn a_host_that_comes_back_goes_on_where_the_other_was_killed() {
     let shop = tiny();

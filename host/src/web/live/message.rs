@@ -69,7 +69,7 @@ pub struct RunChanged {
     pub run: RunSummary,
 }
 
-/// Nodes of an attempt, as they are now.
+/// Nodes of an attempt, as they are now: those that may be others than they were told as before.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NodesChanged {
     /// The event up to which this is told.
