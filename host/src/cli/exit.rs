@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::{
     config::ConfigError,
-    engine::{ClientError, HostError, Refusal},
+    engine::{ClientError, HostError, Refusal, Unable},
     model::RunState,
     project::OpenError,
     store::StoreError,
@@ -111,6 +111,12 @@ impl From<ClientError> for Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Self::new(refusal.message).with_hint(refusal.hint)
+    }
+}
+
+impl From<Unable> for Failure {
+    fn from(unable: Unable) -> Self {
+        Refusal::from(unable).into()
     }
 }
 

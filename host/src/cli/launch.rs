@@ -20,7 +20,7 @@ use super::{
     summary,
 };
 use crate::{
-    engine::{Client, ClientError, Ending, Host, Refusal, Role, Update},
+    engine::{Client, ClientError, Ending, Host, Role, Unable, Update},
     fold,
     model::{Launch, Run, RunId, RunRequest},
 };
@@ -86,11 +86,11 @@ fn connect(context: &Context, want: &Want, interrupts: &Interrupts) -> Result<Co
                     interrupts.cancel_by(move || cancel(run, user()));
                     return Ok(Connection { host: Some(host), run, news });
                 }
-                Err(refusal) => {
+                Err(unable) => {
                     // A host that is taken over refuses a moment before it has ended.
                     thread::sleep(Duration::from_millis(20));
                     if !host.is_finished() {
-                        return Err(refusal.into());
+                        return Err(unable.into());
                     }
                 }
             },
@@ -111,7 +111,7 @@ fn connect(context: &Context, want: &Want, interrupts: &Interrupts) -> Result<Co
     Err(ClientError::NoAnswer(context.config.state_dir.clone()).into())
 }
 
-fn asked(host: &Host, want: &Want) -> Result<RunId, Refusal> {
+fn asked(host: &Host, want: &Want) -> Result<RunId, Unable> {
     match want {
         Want::Run(request) => host.front().request((**request).clone()),
         Want::Resume(run) => host.front().resume(*run, launched()),

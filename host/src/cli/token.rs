@@ -9,7 +9,7 @@ use super::{
     printer::{self, FAINT, styled},
 };
 use crate::{
-    engine::{Client, Ending, Front, Refusal, Role as Errand},
+    engine::{Client, Ending, Front, Role as Errand, Unable},
     model::{By, Role},
 };
 
@@ -90,7 +90,7 @@ impl TokenCommand {
 fn ask<T>(
     context: &Context,
     client: impl FnOnce(Client) -> Result<T, Failure>,
-    front: impl FnOnce(&Front) -> Result<T, Refusal>,
+    front: impl FnOnce(&Front) -> Result<T, Unable>,
 ) -> Result<T, Failure> {
     match join(context.config.clone(), Errand::Chore)? {
         Handle::Client(host) => client(host),

@@ -13,7 +13,7 @@ use std::{
 
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    Method, Request, Response,
+    Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
     client::conn::http1::{SendRequest, handshake},
     header,
@@ -338,6 +338,12 @@ async fn send(sender: &mut SendRequest<Full<Bytes>>, ask: Ask) -> Result<Respons
     if response.status().is_success() {
         return Ok(response);
     }
+    // Whoever stops sends to whoever comes next: as one who is gone.
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE
+        && response.headers().contains_key(header::RETRY_AFTER)
+    {
+        return Err(ClientError::Broken(io::Error::other("the host is stopping")));
+    }
     let trouble = serde_json::from_slice::<Trouble>(&whole(response).await?);
     let Trouble { detail, hint } = trouble.map_err(|_| ClientError::Foreign)?;
     Err(ClientError::Refused(Refusal { message: detail, hint }))
@@ -458,6 +464,32 @@ mod tests {
         let error = Client::connect(folder.path()).unwrap().status().unwrap_err();
         assert!(matches!(error, ClientError::Foreign), "{error:?}");
         assert!(error.to_string().contains("another version"));
+    }
+
+    #[test]
+    fn a_host_that_is_stopping_went_away_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("host.sock")).unwrap();
+        let host = thread::spawn(move || {
+            for header in ["Retry-After: 5\r\n", ""] {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let mut line = String::new();
+                while reader.read_line(&mut line).unwrap() > 2 {
+                    line.clear();
+                }
+                let body = "{\"detail\":\"not now\"}";
+                let head =
+                    format!("HTTP/1.1 503 Service Unavailable\r\n{header}Content-Length: {}\r\n", body.len());
+                write!(stream, "{head}\r\n{body}").unwrap();
+            }
+        });
+        let ask = || Client::connect(folder.path()).unwrap().status().unwrap_err();
+        let stopping = ask();
+        assert!(matches!(stopping, ClientError::Broken(_)), "{stopping:?}");
+        let other = ask();
+        assert!(matches!(&other, ClientError::Refused(refusal) if refusal.message == "not now"), "{other:?}");
+        host.join().unwrap();
     }
 
     #[test]

@@ -21,6 +21,30 @@ use crate::{
     store::{Reader, StoreError},
 };
 
+/// Why a host does not do what it is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unable {
+    /// It will not, for a reason of the moment.
+    Refused(Refusal),
+    /// It has stopped, or is just doing so: the next one may.
+    Stopped,
+}
+
+impl From<Refusal> for Unable {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Unable> for Refusal {
+    fn from(unable: Unable) -> Self {
+        match unable {
+            Unable::Refused(refusal) => refusal,
+            Unable::Stopped => Self::new("the host has stopped"),
+        }
+    }
+}
+
 /// The front of a host. Clones are of the same host.
 #[derive(Clone)]
 pub struct Front {
@@ -36,17 +60,17 @@ pub struct Front {
 
 impl Front {
     /// Asks for a run; gives its number once it is on record.
-    pub fn request(&self, request: RunRequest) -> Result<RunId, Refusal> {
-        self.asked(|answer| Message::Request { request: Box::new(request), answer })?
+    pub fn request(&self, request: RunRequest) -> Result<RunId, Unable> {
+        Ok(self.asked(|answer| Message::Request { request: Box::new(request), answer })??)
     }
 
     /// Asks for what is left to do of a run; gives the number of the run that does it.
-    pub fn resume(&self, run: RunId, launch: Launch) -> Result<RunId, Refusal> {
-        self.asked(|answer| Message::Resume { run, launch, answer })?
+    pub fn resume(&self, run: RunId, launch: Launch) -> Result<RunId, Unable> {
+        Ok(self.asked(|answer| Message::Resume { run, launch, answer })??)
     }
 
     /// Asks for a run to be stopped; returns once that is on record.
-    pub fn cancel(&self, run: RunId, by: impl Into<By>) -> Result<(), Refusal> {
+    pub fn cancel(&self, run: RunId, by: impl Into<By>) -> Result<(), Unable> {
         self.asked(|answer| Message::Cancel { run, by: by.into(), answer: Some(answer) })
     }
 
@@ -58,29 +82,29 @@ impl Front {
     }
 
     /// Pauses what starts a job by itself, or resumes it.
-    pub fn pause(&self, job: String, paused: bool, by: impl Into<By>) -> Result<(), Refusal> {
-        self.asked(|answer| Message::Pause { job, paused, by: by.into(), answer })?
+    pub fn pause(&self, job: String, paused: bool, by: impl Into<By>) -> Result<(), Unable> {
+        Ok(self.asked(|answer| Message::Pause { job, paused, by: by.into(), answer })??)
     }
 
     /// Tells nothing of an alert until a time; none ends that.
-    pub fn snooze(&self, alert: String, until: Option<Timestamp>, by: impl Into<By>) -> Result<(), Refusal> {
-        self.asked(|answer| Message::Snooze { alert, until, by: by.into(), answer })?
+    pub fn snooze(&self, alert: String, until: Option<Timestamp>, by: impl Into<By>) -> Result<(), Unable> {
+        Ok(self.asked(|answer| Message::Snooze { alert, until, by: by.into(), answer })??)
     }
 
     /// Reads the configuration again; gives what changed.
-    pub fn reload(&self, by: impl Into<By>) -> Result<Vec<String>, Refusal> {
-        self.configuration.reload(&by.into())
+    pub fn reload(&self, by: impl Into<By>) -> Result<Vec<String>, Unable> {
+        Ok(self.configuration.reload(&by.into())?)
     }
 
     /// Puts on record what happened to the host; returns once it is.
-    pub fn note(&self, kind: HostEventKind) -> Result<(), Refusal> {
+    pub fn note(&self, kind: HostEventKind) -> Result<(), Unable> {
         self.asked(|answer| Message::Note { kind, answer: Some(answer) })
     }
 
     /// Makes a token, which nobody sees again.
-    pub fn new_token(&self, name: String, role: Role, by: impl Into<By>) -> Result<String, Refusal> {
+    pub fn new_token(&self, name: String, role: Role, by: impl Into<By>) -> Result<String, Unable> {
         if let Some(refusal) = tokens::refuse_name(&name) {
-            return Err(refusal);
+            return Err(refusal.into());
         }
         let token = tokens::mint()?;
         let kind =
@@ -90,7 +114,7 @@ impl Front {
     }
 
     /// Exchanges a token for another one of the same name and role; the old one is worth nothing from here on.
-    pub fn rotate_token(&self, name: String, by: impl Into<By>) -> Result<String, Refusal> {
+    pub fn rotate_token(&self, name: String, by: impl Into<By>) -> Result<String, Unable> {
         let token = tokens::mint()?;
         let kind = HostEventKind::TokenRotated { by: by.into(), name, digests: tokens::digests(&token) };
         self.asked(|answer| Message::Token { kind, answer })??;
@@ -98,13 +122,13 @@ impl Front {
     }
 
     /// Makes a token worth nothing.
-    pub fn revoke_token(&self, name: String, by: impl Into<By>) -> Result<(), Refusal> {
+    pub fn revoke_token(&self, name: String, by: impl Into<By>) -> Result<(), Unable> {
         let kind = HostEventKind::TokenRevoked { by: by.into(), name };
-        self.asked(|answer| Message::Token { kind, answer })?
+        Ok(self.asked(|answer| Message::Token { kind, answer })??)
     }
 
     /// How the host is.
-    pub fn status(&self) -> Result<Status, Refusal> {
+    pub fn status(&self) -> Result<Status, Unable> {
         let status = self.asked(Message::Status)?;
         Ok(Status { listening: self.listening().map(|address| format!("http://{address}")), ..status })
     }
@@ -126,7 +150,7 @@ impl Front {
     }
 
     /// Asks the host to leave, and what is under way to whoever comes next.
-    pub fn hand_over(&self, by: impl Into<By>) -> Result<(), Refusal> {
+    pub fn hand_over(&self, by: impl Into<By>) -> Result<(), Unable> {
         self.note(HostEventKind::HandedOver { by: by.into() })?;
         self.asked(Message::HandOver)
     }
@@ -161,10 +185,47 @@ impl Front {
         Reader::open(&self.state_dir)
     }
 
-    fn asked<T>(&self, message: impl FnOnce(mpsc::Sender<T>) -> Message) -> Result<T, Refusal> {
+    fn asked<T>(&self, message: impl FnOnce(mpsc::Sender<T>) -> Message) -> Result<T, Unable> {
         let (answer, answers) = mpsc::channel();
-        let gone = || Refusal::new("the host has stopped");
-        self.mail.send(message(answer)).map_err(|_| gone())?;
-        answers.recv().map_err(|_| gone())
+        self.mail.send(message(answer)).map_err(|_| Unable::Stopped)?;
+        answers.recv().map_err(|_| Unable::Stopped)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it should be")]
+mod tests {
+    use super::*;
+    use crate::{
+        config::Config,
+        engine::{self, Ending, Handle},
+    };
+
+    #[test]
+    fn a_host_that_has_stopped_says_so_whatever_it_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tidegate.toml");
+        std::fs::create_dir(folder.path().join("shop")).unwrap();
+        std::fs::write(
+            folder.path().join("shop/dbt_project.yml"),
+            "name: shop\nversion: '1'\nprofile: shop\n",
+        )
+        .unwrap();
+        std::fs::write(&file, "[projects.shop]\ndir = \"shop\"\n[jobs.night]\nsteps = [\"dbt build\"]\n")
+            .unwrap();
+        let config = Arc::new(Config::load(&file, None).unwrap());
+        let Handle::Host(mut host) = engine::join(config, engine::Role::Chore).unwrap() else {
+            panic!("there is another host")
+        };
+        let front = host.front().clone();
+        let by = || By::new("ana", "api");
+        // One that works refuses for a reason.
+        assert!(matches!(front.pause("nigth".to_owned(), true, by()), Err(Unable::Refused(_))));
+        host.end(Ending::Now);
+        host.finish().unwrap();
+        assert_eq!(front.pause("night".to_owned(), true, by()), Err(Unable::Stopped));
+        assert_eq!(front.cancel(RunId(1), by()), Err(Unable::Stopped));
+        assert_eq!(front.new_token("ci".to_owned(), Role::Read, by()), Err(Unable::Stopped));
+        assert!(matches!(front.status(), Err(Unable::Stopped)));
     }
 }

@@ -41,7 +41,7 @@ mod tests;
 pub use client::{Client, ClientError};
 pub use configuration::Configuration;
 pub use dispatcher::{Dispatcher, NextTick, ProjectStatus, RunStatus, Status};
-pub use front::Front;
+pub use front::{Front, Unable};
 pub use host::{Handle, Host, HostError, Role, join, serve};
 pub use message::{Delivered, DeliveryFailure, Ending, Mail, Message, Names, Refusal, Rendered, Update};
 pub use post::{alerts_of, check_settings};

@@ -264,7 +264,10 @@ pub fn answers(takes_body: bool, changes: bool) -> Vec<(StatusCode, &'static str
         (StatusCode::MISDIRECTED_REQUEST, "The host is not known by the name that it was asked by."),
         (StatusCode::TOO_MANY_REQUESTS, "Too many came from there with what is no token."),
         (StatusCode::INTERNAL_SERVER_ERROR, "The host has made a mistake."),
-        (StatusCode::SERVICE_UNAVAILABLE, "It cannot be done at the moment."),
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "It cannot be done at the moment. Where the host is stopping, `Retry-After` says when to ask the next one.",
+        ),
     ];
     if changes || takes_body {
         all.push((StatusCode::PAYLOAD_TOO_LARGE, "The body is longer than is taken."));

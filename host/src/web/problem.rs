@@ -8,7 +8,10 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{engine::Refusal, store::StoreError};
+use crate::{
+    engine::{Refusal, Unable},
+    store::StoreError,
+};
 
 /// Why something was not done: problem details (RFC 9457).
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -100,6 +103,21 @@ impl From<Refusal> for Problem {
     }
 }
 
+/// In how many seconds the host that comes next is likely to be there.
+const NEXT_HOST: u64 = 5;
+
+/// A host that stops is no reason of the moment's: whoever asks again asks the next one.
+impl From<Unable> for Problem {
+    fn from(unable: Unable) -> Self {
+        match unable {
+            Unable::Refused(refusal) => refusal.into(),
+            Unable::Stopped => Self::unavailable("the host is stopping")
+                .hint("ask again: the next host may be there in a moment")
+                .retry_after(NEXT_HOST),
+        }
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let problem = match &error {
@@ -119,4 +137,19 @@ pub async fn not_found(uri: Uri) -> Problem {
 /// A route leads there, but not with this method.
 pub async fn wrong_method(uri: Uri) -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not answer to this method", uri.path()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_stops_says_when_to_ask_again_and_one_that_will_not_does_not() {
+        let stopped = Problem::from(Unable::Stopped).into_response();
+        assert_eq!(stopped.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(stopped.headers()[header::RETRY_AFTER], "5");
+        let refused = Problem::from(Unable::from(Refusal::new("the job is paused"))).into_response();
+        assert_eq!(refused.status(), StatusCode::CONFLICT);
+        assert!(!refused.headers().contains_key(header::RETRY_AFTER));
+    }
 }
