@@ -1,6 +1,6 @@
 //! What a request says, taken apart: its body, its query and its path. Whatever does not fit is a [`Problem`].
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use axum::{
     body::HttpBody,
@@ -11,7 +11,10 @@ use axum::{
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error as _},
+};
 
 use super::Problem;
 
@@ -96,6 +99,23 @@ fn bad(status: StatusCode, text: &str) -> Problem {
     let mut chars = text.chars();
     let text = chars.next().map(|first| first.to_lowercase().chain(chars).collect::<String>());
     Problem::new(status, text.unwrap_or_default())
+}
+
+/// A number of the query that has to be in a range; for `deserialize_with`, since a name is only known there.
+pub fn number_in<'de, D: Deserializer<'de>>(
+    query: D,
+    name: &str,
+    range: RangeInclusive<u32>,
+) -> Result<Option<u32>, D::Error> {
+    let text = String::deserialize(query)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.map(Some).ok_or_else(|| {
+        let (least, most, given) = (range.start(), range.end(), text.chars().take(20).collect::<String>());
+        D::Error::custom(format!("`{name}` is `{given}`, and has to be a number from {least} to {most}"))
+    })
 }
 
 /// A body is longer than any that makes sense: 413.

@@ -211,7 +211,19 @@ fn what_makes_no_sense_is_a_problem_and_never_the_hosts_fault() {
     house.post("/api/v1/session", &[], "{}").refused_as(422);
     house.post("/api/v1/session", &[], "[1]").refused_as(422);
     house.post("/api/v1/session", &[], "").refused_as(400);
-    house.get("/api/v1/audit?limit=x", &[]).refused_as(400);
+    for path in [
+        "audit?limit=x",
+        "audit?limit=1001",
+        "runs?limit=0",
+        "assets?limit=5000",
+        "jobs/night/preview?n=1001",
+    ] {
+        let refused = house.get(&format!("/api/v1/{path}"), &[]).refused_as(400).json();
+        let detail = refused["detail"].as_str().unwrap();
+        let name = if path.contains("?n=") { "`n`" } else { "`limit`" };
+        assert!(detail.contains(name) && detail.contains("from 1 to 1000"), "{path}: {detail}");
+    }
+    house.get("/api/v1/audit?limit=1000", &[]).is(200);
     house.get("/api/v1/audit?cursor=x", &[]).refused_as(400);
     house.get("/api/v1/nothing/at/all", &[]).refused_as(404);
     house.get("/api/v1/audit?user=%ff%00&action=%22%3E%3Cscript%3E", &[]).is(200);

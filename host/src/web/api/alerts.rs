@@ -79,7 +79,7 @@ async fn snooze(
 /// What was to be told, newest first, what was suppressed included.
 #[utoipa::path(get, path = "/notifications", tag = "alerts", params(Paging), responses(
     (status = 200, body = Page<NotificationRow>),
-    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor makes no sense"),
+    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor or the limit makes no sense"),
     (status = "default", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn notifications(
@@ -94,7 +94,7 @@ async fn notifications(
 /// What was sent where, newest first, and what came of it.
 #[utoipa::path(get, path = "/deliveries", tag = "alerts", params(Paging), responses(
     (status = 200, body = Page<DeliveryRow>),
-    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor makes no sense"),
+    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor or the limit makes no sense"),
     (status = "default", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn deliveries(

@@ -96,7 +96,7 @@ const MOST: usize = 200_000;
     params(("run" = RunId, Path, description = "The run's number"), Wanted, Paging),
     responses(
         (status = 200, body = Page<Artifact>),
-        (status = 400, description = "The cursor is none", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The cursor is none, or the limit is out of its range", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such run", body = Problem, content_type = "application/problem+json"),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     ))]

@@ -58,7 +58,7 @@ async fn one(
     Paging,
 ), responses(
     (status = 200, body = Page<Materialization>),
-    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor makes no sense"),
+    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor or the limit makes no sense"),
     (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such project"),
     (status = "default", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -82,7 +82,7 @@ async fn materializations(
     Paging,
 ), responses(
     (status = 200, body = Page<NodeStatus>),
-    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor makes no sense"),
+    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor or the limit makes no sense"),
     (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such project"),
     (status = "default", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -106,7 +106,7 @@ async fn runs(
     Paging,
 ), responses(
     (status = 200, body = Page<SourceLook>),
-    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor makes no sense"),
+    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor or the limit makes no sense"),
     (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such project"),
     (status = "default", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -130,7 +130,7 @@ async fn source_freshness(
     Paging,
 ), responses(
     (status = 200, body = Page<CheckResult>),
-    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor makes no sense"),
+    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor or the limit makes no sense"),
     (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such project"),
     (status = "default", body = Problem, content_type = "application/problem+json"),
 ))]

@@ -34,7 +34,7 @@ pub fn router() -> OpenApiRouter<Web> {
 /// The assets of all projects that can be read, by project and key.
 #[utoipa::path(get, path = "/assets", tag = "assets", params(Wanted, Paging), responses(
     (status = 200, body = AssetPage),
-    (status = 400, body = Problem, content_type = "application/problem+json", description = "A filter or the cursor makes no sense"),
+    (status = 400, body = Problem, content_type = "application/problem+json", description = "A filter, the cursor or the limit makes no sense"),
     (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such project"),
     (status = 503, body = Problem, content_type = "application/problem+json", description = "A project that was asked for cannot be read"),
     (status = "default", body = Problem, content_type = "application/problem+json"),

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -14,7 +14,7 @@ use crate::{
     },
     web::{
         Problem,
-        extract::{Json, Path, Query},
+        extract::{Json, Path, Query, number_in},
         guard::Caller,
         page::{Page, Paging},
         state::Web,
@@ -66,12 +66,17 @@ async fn one(State(web): State<Web>, Path(name): Path<String>) -> Result<Json<Jo
 #[into_params(parameter_in = Query)]
 #[serde(default)]
 struct Ahead {
-    /// How many: at most 1000; without it 10.
+    /// How many: 1 to 1000; without it 10.
     #[param(minimum = 1, maximum = 1000)]
+    #[serde(deserialize_with = "how_many")]
     n: Option<u32>,
     /// From this time on; without it now.
     #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Timestamp>,
+}
+
+fn how_many<'de, D: Deserializer<'de>>(query: D) -> Result<Option<u32>, D::Error> {
+    number_in(query, "n", 1..=1000)
 }
 
 /// The next ticks of a job's schedule.
@@ -92,7 +97,7 @@ async fn preview(
 ) -> Result<Json<Vec<DueTick>>, Problem> {
     let ticks = web.work(move |web| {
         let job = web.job(&name)?;
-        let (from, n) = (ahead.from.unwrap_or_else(Timestamp::now), ahead.n.unwrap_or(10).clamp(1, 1000));
+        let (from, n) = (ahead.from.unwrap_or_else(Timestamp::now), ahead.n.unwrap_or(10));
         jobs::preview(&job, from, n as usize).ok_or_else(|| {
             Problem::conflict(format!("the job `{name}` has no schedule"))
                 .hint("add one: schedule = \"0 6 * * *\"")
@@ -107,7 +112,7 @@ async fn preview(
     Paging,
 ), responses(
     (status = 200, body = Page<TickRow>),
-    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor makes no sense"),
+    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor or the limit makes no sense"),
     (status = "default", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn ticks_of_job(
@@ -124,7 +129,7 @@ async fn ticks_of_job(
 /// What the triggers of all jobs have decided, newest first.
 #[utoipa::path(get, path = "/ticks", tag = "jobs", params(Paging), responses(
     (status = 200, body = Page<TickRow>),
-    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor makes no sense"),
+    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor or the limit makes no sense"),
     (status = "default", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn ticks(State(web): State<Web>, Query(paging): Query<Paging>) -> Result<Json<Page<TickRow>>, Problem> {

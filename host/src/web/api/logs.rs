@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{extract::State, http::HeaderMap, response::Response};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio::time;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -15,7 +15,7 @@ use crate::{
     web::{
         Problem,
         download::{self, Source},
-        extract::{Json, Path, Query},
+        extract::{Json, Path, Query, number_in},
         live,
         log::{Filter, LogPage, LogRow, Place, RunLog},
         state::Web,
@@ -53,10 +53,15 @@ struct Wanted {
 struct Size {
     /// At most so many lines: 1 to 5000; without it 500.
     #[param(minimum = 1, maximum = 5000)]
+    #[serde(default, deserialize_with = "limit")]
     limit: Option<u32>,
     /// Whether the last lines before the cursor are wanted; without a cursor those at the end.
     #[serde(default)]
     tail: bool,
+}
+
+fn limit<'de, D: Deserializer<'de>>(query: D) -> Result<Option<u32>, D::Error> {
+    number_in(query, "limit", 1..=5000)
 }
 
 /// Which part of the log.
@@ -119,7 +124,7 @@ fn unreadable(e: std::io::Error) -> Problem {
     params(("run" = RunId, Path, description = "The run's number"), Wanted, Size),
     responses(
         (status = 200, body = LogPage),
-        (status = 400, description = "The cursor is none", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The cursor is none, or the limit is out of its range", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such run", body = Problem, content_type = "application/problem+json"),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     ))]
@@ -133,7 +138,7 @@ async fn run_log(
     let page = move |web: &Web| {
         let run = web.with_reader(|reader| Ok(reader.outline(run)?))?;
         let (log, filter) = (wanted.log(web, &run), wanted.filter());
-        let most = size.limit.unwrap_or(500).clamp(1, 5000) as usize;
+        let most = size.limit.unwrap_or(500) as usize;
         let page = if size.tail { log.tail(place, &filter, most) } else { log.page(place, &filter, most) };
         page.map_err(unreadable)
     };

@@ -64,7 +64,7 @@ async fn one(State(web): State<Web>, Path(name): Path<String>) -> Result<Json<Pl
     Paging,
 ), responses(
     (status = 200, body = Page<CallLine>),
-    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor makes no sense"),
+    (status = 400, body = Problem, content_type = "application/problem+json", description = "The cursor or the limit makes no sense"),
     (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such plugin"),
     (status = "default", body = Problem, content_type = "application/problem+json"),
 ))]

@@ -93,7 +93,7 @@ fn cursor(paging: &Paging) -> Result<Option<u64>, Problem> {
     params(Wanted, Paging),
     responses(
         (status = 200, body = Page<RunSummary>),
-        (status = 400, description = "A filter or the cursor makes no sense", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "A filter, the cursor or the limit makes no sense", body = Problem, content_type = "application/problem+json"),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     ))]
 async fn list_runs(
@@ -194,7 +194,7 @@ impl Times<'_> {
     params(("run" = RunId, Path, description = "The run's number"), Paging),
     responses(
         (status = 200, body = Page<Stored>),
-        (status = 400, description = "The cursor is none", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The cursor is none, or the limit is out of its range", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such run", body = Problem, content_type = "application/problem+json"),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     ))]
