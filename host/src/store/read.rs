@@ -91,12 +91,13 @@ const HOLES: &str = "WITH behind (id) AS (
 
 /// Each query, for the test that it uses an index.
 #[cfg(test)]
-pub(super) const QUERIES: [&str; 41] = [
+pub(super) const QUERIES: [&str; 42] = [
     runs::IDS,
     runs::IDS_OF_PROJECT,
     runs::IDS_OF_JOB,
     runs::IDS_IN_STATE,
     runs::IDS_OF_NODE,
+    runs::JOBS,
     runs::RESUMED_BY,
     runs::COUNTS_BY_ATTEMPT,
     runs::NODES,

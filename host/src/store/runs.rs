@@ -20,6 +20,11 @@ pub(super) const IDS_IN_STATE: &str =
     "SELECT id FROM run WHERE state = ?3 AND id < ?1 ORDER BY id DESC LIMIT ?2";
 pub(super) const IDS_OF_NODE: &str = "SELECT DISTINCT run_id FROM node_run
      WHERE tells AND unique_id = ?3 AND run_id < ?1 ORDER BY run_id DESC LIMIT ?2";
+pub(super) const JOBS: &str = "WITH RECURSIVE named (job) AS (
+       SELECT min(job) FROM run
+       UNION ALL
+       SELECT (SELECT min(job) FROM run WHERE job > named.job) FROM named WHERE named.job IS NOT NULL)
+     SELECT job FROM named WHERE job IS NOT NULL";
 pub(super) const RESUMED_BY: &str = "SELECT id FROM run WHERE request_key = 'resume:' || ?1";
 pub(super) const COUNTS_BY_ATTEMPT: &str = "SELECT step, attempt, state, count(*) FROM node_run
      WHERE run_id = ?1 GROUP BY step, attempt, state";
@@ -217,6 +222,11 @@ impl Reader {
         let Some(run) = self.body(signed(id.0))? else { return Ok(None) };
         let counts = self.counts(&run)?;
         Ok(Some(RunSummary { run, counts }))
+    }
+
+    /// The jobs of which there are runs, by name.
+    pub fn jobs_of_runs(&self) -> Result<Vec<String>, StoreError> {
+        self.query(JOBS, [], |row| row.get(0))
     }
 
     /// A run without its nodes.

@@ -5,6 +5,7 @@ use std::{fs, os::unix::fs::symlink};
 use serde_json::{Value, json};
 
 use crate::{
+    house::House,
     listener::Api,
     support::{ENDLESS, Sandbox, text},
 };
@@ -17,6 +18,21 @@ const MODELS: [(&str, &str); 3] = [
 
 fn ids(page: &[Value]) -> Vec<u64> {
     page.iter().map(|run| run["id"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn runs_can_be_filtered_by_jobs_that_are_configured_or_on_record() {
+    let house = House::with(
+        "[jobs.old]\nsteps = [\"dbt seed\"]\n[jobs.never]\nsteps = [\"dbt seed\"]\n",
+        "127.0.0.1:0",
+    );
+    let jobs = || house.get("/api/v1/runs/facets", &[]).is(200).json()["jobs"].clone();
+    assert_eq!(jobs(), json!(["never", "night", "old"]));
+    let (_, run, said) = house.run(&["run", "old", "--detach"]);
+    assert_eq!(run.trim(), "1", "{said}");
+    house.configure("");
+    // Of the one there is a run.
+    house.until("the change", || jobs() == json!(["night", "old"]));
 }
 
 #[test]

@@ -30,6 +30,7 @@ use crate::{
 pub fn router() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
         .routes(routes!(list_runs))
+        .routes(routes!(facets))
         .routes(routes!(get_run))
         .routes(routes!(run_nodes))
         .routes(routes!(run_events))
@@ -107,6 +108,27 @@ async fn list_runs(
         Ok(Page { items: run::summaries(web, runs)?, next: next.map(|run| run.to_string()) })
     };
     Ok(Json(web.read(list).await?))
+}
+
+/// What runs can be filtered by.
+#[derive(Debug, Serialize, ToSchema)]
+struct RunFacets {
+    /// The jobs that are configured, and those of which there are runs, by name.
+    jobs: Vec<String>,
+}
+
+/// What runs can be filtered by.
+#[utoipa::path(get, path = "/runs/facets", tag = "runs", responses(
+    (status = 200, body = RunFacets),
+    (status = "default", body = Problem, content_type = "application/problem+json"),
+))]
+async fn facets(State(web): State<Web>) -> Result<Json<RunFacets>, Problem> {
+    let jobs = web.read(|web, reader| {
+        let mut jobs: BTreeSet<_> = reader.jobs_of_runs()?.into_iter().collect();
+        jobs.extend(web.front().configuration().current().jobs.keys().cloned());
+        Ok(jobs.into_iter().collect())
+    });
+    Ok(Json(RunFacets { jobs: jobs.await? }))
 }
 
 /// A run in full, without its nodes.

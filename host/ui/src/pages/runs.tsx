@@ -2,8 +2,10 @@
 import "../style/runs.css";
 import { useMemo, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
+import { api, ask } from "../api/client";
 import { runHref, useListParam, useParam } from "../parts/address";
 import { Choice, Choices, Filters, Search } from "../parts/filters";
+import { useLiveQuery } from "../parts/live";
 import { More } from "../parts/more";
 import { Answer, Empty, Head } from "../parts/page";
 import { State } from "../parts/state";
@@ -45,7 +47,9 @@ export default function Runs() {
     setPicked((now) =>
       yes ? [...now.filter((other) => other !== id), id].slice(-2) : now.filter((other) => other !== id),
     );
-  const jobs = useKnown(pages.data, (run) => run.job);
+  const facets = useLiveQuery(["runs", "facets"], () => ask(api.GET("/api/v1/runs/facets")), ["configuration"]);
+  const seen = useKnown(pages.data, (run) => run.job);
+  const jobs = [...new Set([...(facets.data?.jobs ?? []), ...seen])].sort();
   const projects = useKnown(pages.data, (run) => run.project);
   const isFiltered = Boolean(job || project || asset || via || q || chosen.length);
   const columns: Column<RunSummary>[] = [
