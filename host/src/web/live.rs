@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{body::Bytes, extract::State, http::HeaderMap, response::Response};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use serde::Deserialize;
 use tokio::{
     sync::{Semaphore, broadcast},
@@ -23,7 +23,7 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{
-    changes::Told,
+    changes::{Addressed, Told},
     message::{Hello, LiveMessage, ProjectChanged, Resync},
     stream::{Messages, Seat},
 };
@@ -56,8 +56,7 @@ pub struct Live {
 struct Batch {
     /// The last of these events; none where the change is none of the store's.
     until: Option<u64>,
-    /// The messages, and the run of those that tell of its nodes.
-    messages: Vec<(Option<RunId>, Bytes)>,
+    messages: Vec<Addressed>,
 }
 
 impl Default for Live {

@@ -302,7 +302,7 @@ impl AttemptLog {
     ) -> io::Result<Option<LastLines>> {
         let until = until.unwrap_or(u64::MAX);
         let end = self.bytes.min(until);
-        // A compressed log is gone through from its beginning in any case, and need not be so twice.
+        // One that was compressed as a whole is gone through from its beginning in any case, and need not be so twice.
         let look = if self.compressed { bounds.page } else { bounds.look };
         let mut look = look.min(bounds.page).max(1);
         loop {

@@ -30,12 +30,12 @@ impl Test {
         let notifier = self.notifier.as_deref().map(absolute).transpose()?;
         let tested = match Client::connect(&context.config.state_dir) {
             Ok(host) => host.test_destination(&self.destination, notifier.as_deref())?,
-            Err(_) => self.from_here(context, notifier.as_deref())?,
+            Err(_) => self.send_here(context, notifier.as_deref())?,
         };
         self.tell(context, &tested)
     }
 
-    fn from_here(&self, context: &Context, notifier: Option<&str>) -> Result<Tested, Failure> {
+    fn send_here(&self, context: &Context, notifier: Option<&str>) -> Result<Tested, Failure> {
         let destination = trial::destination(&context.config, &self.destination)?;
         let catalogue = context.catalogue()?;
         if let Some(reference) = notifier {

@@ -150,7 +150,8 @@ fn no_query_goes_through_a_whole_table() {
             .map(Result::unwrap)
             .collect();
         for line in &plan {
-            let steps = ["SCAN node", "SCAN named", "SCAN last", "SCAN CONSTANT ROW"].contains(&line.as_str());
+            let steps =
+                ["SCAN node", "SCAN named", "SCAN last", "SCAN CONSTANT ROW"].contains(&line.as_str());
             // Runs, ticks or deliveries in the order of their numbers, up to the limit.
             let listing = ["SCAN run", "SCAN tick", "SCAN d"].contains(&line.as_str())
                 && !plan.iter().any(|l| l.contains("TEMP B-TREE"));

@@ -46,6 +46,9 @@ const FEW: usize = 500;
 /// So many rows are remembered; where there are more, all of them are forgotten.
 const REMEMBERED: usize = 200_000;
 
+/// A message, and the run of one that tells of its nodes.
+pub type Addressed = (Option<RunId>, Bytes);
+
 /// An attempt: its run, its step, and its number.
 type Key = (RunId, u32, u32);
 
@@ -85,7 +88,7 @@ pub fn behind(
     reader: &Reader,
     after: u64,
     mut told: Option<&mut Told>,
-) -> Result<(u64, Vec<(Option<RunId>, Bytes)>), Problem> {
+) -> Result<(u64, Vec<Addressed>), Problem> {
     let found = reader.at_one_moment(|| find(reader, after, told.as_deref()))?;
     let Found { until, runs, nodes, jobs, subjects, status, ended } = found;
     let mut nodes_of: BTreeMap<RunId, Vec<NodesFound>> = BTreeMap::new();
