@@ -113,8 +113,8 @@ fn connect(context: &Context, want: &Want, interrupts: &Interrupts) -> Result<Co
 
 fn asked(host: &Host, want: &Want) -> Result<RunId, Unable> {
     match want {
-        Want::Run(request) => host.front().request((**request).clone()),
-        Want::Resume(run) => host.front().resume(*run, launched()),
+        Want::Run(request) => Ok(host.front().request((**request).clone())?),
+        Want::Resume(run) => Ok(host.front().resume(*run, launched())?),
         Want::Listen(run) => Ok(*run),
     }
 }

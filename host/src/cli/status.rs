@@ -55,6 +55,9 @@ fn show(status: &Status) {
         status.version,
         status.pid
     ));
+    if let Some(problem) = &status.problem {
+        printer::line(format!("  {} {}", styled(BAD, "it does nothing at the moment:"), plain(problem)));
+    }
     printer::line(format!("configuration  {}", status.config_file.display()));
     if let Some(problem) = &status.config_problem {
         printer::line(format!("  {} {}", styled(BAD, "a newer state of it is refused:"), plain(problem)));

@@ -80,6 +80,8 @@ pub struct Dispatcher {
     pulse: Arc<AtomicU64>,
     /// The newest event on record, for whoever waits for the next.
     news: watch::Sender<u64>,
+    /// How the host was when it began to wait for its disk; none where it does not.
+    stalled: watch::Sender<Option<Arc<Status>>>,
     /// What a test has planted.
     #[cfg(test)]
     pub(super) bug: Option<bugs::Bug>,
@@ -158,6 +160,7 @@ impl Dispatcher {
             lineages: BTreeMap::new(),
             pulse: Arc::default(),
             news: watch::Sender::new(0),
+            stalled: watch::Sender::new(None),
             #[cfg(test)]
             bug: None,
         }
@@ -171,6 +174,11 @@ impl Dispatcher {
     /// The number of the newest event on record, and word of each change of it.
     pub fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
+    }
+
+    /// How the host was when it began to wait for its disk: while it does, nobody else gets an answer.
+    pub fn stalled(&self) -> watch::Receiver<Option<Arc<Status>>> {
+        self.stalled.subscribe()
     }
 
     /// Lets what waits go on waiting.
@@ -405,6 +413,8 @@ impl Dispatcher {
                     if !told {
                         let text = format!("{}: the disk is full; waiting for space", path.display());
                         tracing::error!("{text}");
+                        let status = Status { problem: Some(text.clone()), ..self.status() };
+                        self.stalled.send_replace(Some(Arc::new(status)));
                         let runs: Vec<_> = self.listeners.keys().copied().collect();
                         runs.into_iter()
                             .for_each(|run| self.tell(run, || Update::Notice { text: text.clone() }));
@@ -413,9 +423,13 @@ impl Dispatcher {
                     self.pulse.fetch_add(1, Ordering::Relaxed);
                     self.world.pause(Duration::from_secs(1));
                 }
-                other => break other?,
+                other => break other,
             }
         };
+        if told {
+            self.stalled.send_replace(None);
+        }
+        let numbers = numbers?;
         self.news.send_replace(self.store.last_event());
         for entry in &entries {
             status::log(entry, &self.store);

@@ -5,10 +5,11 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc,
+        mpsc::{self, RecvTimeoutError},
     },
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -21,12 +22,23 @@ use crate::{
     store::{Reader, StoreError},
 };
 
-/// Why a host does not do what it is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How long the dispatcher may take to answer. Clients of the socket wait a little longer, and so hear why.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// How often whoever waits looks whether the dispatcher waits too.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Why the host does not do what it is asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unable {
-    /// It will not, for a reason of the moment.
+    /// It will not, as things stand.
+    #[error("{}", .0.message)]
     Refused(Refusal),
+    /// It does nothing at the moment: its disk is full, or it does not answer.
+    #[error("{}", .0.message)]
+    Stalled(Refusal),
     /// It has stopped, or is just doing so: the next one may.
+    #[error("the host has stopped")]
     Stopped,
 }
 
@@ -39,7 +51,7 @@ impl From<Refusal> for Unable {
 impl From<Unable> for Refusal {
     fn from(unable: Unable) -> Self {
         match unable {
-            Unable::Refused(refusal) => refusal,
+            Unable::Refused(refusal) | Unable::Stalled(refusal) => refusal,
             Unable::Stopped => Self::new("the host has stopped"),
         }
     }
@@ -56,6 +68,10 @@ pub struct Front {
     pub(super) state_dir: PathBuf,
     pub(super) pulse: Arc<AtomicU64>,
     pub(super) listening: Arc<OnceLock<SocketAddr>>,
+    /// How the host was when it began to wait for its disk; none where it does not.
+    pub(super) stalled: watch::Receiver<Option<Arc<Status>>>,
+    /// How it was when someone asked last.
+    pub(super) known: Arc<Mutex<Option<Status>>>,
 }
 
 impl Front {
@@ -127,9 +143,25 @@ impl Front {
         Ok(self.asked(|answer| Message::Token { kind, answer })??)
     }
 
-    /// How the host is.
+    /// How the host is. Where it does nothing at the moment that is how it was before, with word of why.
     pub fn status(&self) -> Result<Status, Unable> {
-        let status = self.asked(Message::Status)?;
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let stalled = || self.stalled.borrow().as_deref().cloned();
+        let status = match stalled() {
+            Some(status) => status,
+            None => match self.asked(Message::Status) {
+                Ok(status) => {
+                    *known() = Some(status.clone());
+                    status
+                }
+                Err(Unable::Stalled(refusal)) => {
+                    let known =
+                        || Some(Status { problem: Some(refusal.message.clone()), ..known().clone()? });
+                    stalled().or_else(known).ok_or_else(|| Unable::Stalled(refusal.clone()))?
+                }
+                Err(refused) => return Err(refused),
+            },
+        };
         Ok(Status { listening: self.listening().map(|address| format!("http://{address}")), ..status })
     }
 
@@ -185,10 +217,38 @@ impl Front {
         Reader::open(&self.state_dir)
     }
 
+    /// Puts a message to the dispatcher, and waits for the answer; not where it waits itself, since whoever waits with it is in
+    /// the way of those who ask for what can be had.
     fn asked<T>(&self, message: impl FnOnce(mpsc::Sender<T>) -> Message) -> Result<T, Unable> {
+        if let Some(problem) = self.problem() {
+            let hint = "nothing was done; ask again once there is space".to_owned();
+            return Err(Unable::Stalled(Refusal { message: problem, hint: Some(hint) }));
+        }
         let (answer, answers) = mpsc::channel();
         self.mail.send(message(answer)).map_err(|_| Unable::Stopped)?;
-        answers.recv().map_err(|_| Unable::Stopped)
+        let begun = Instant::now();
+        loop {
+            match answers.recv_timeout(LOOK) {
+                Ok(answer) => return Ok(answer),
+                Err(RecvTimeoutError::Disconnected) => return Err(Unable::Stopped),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let slow = || {
+                let seconds = PATIENCE.as_secs();
+                let text =
+                    format!("the host has not answered for {seconds} seconds; maybe it waits for its disk");
+                (begun.elapsed() > PATIENCE).then_some(text)
+            };
+            if let Some(message) = self.problem().or_else(slow) {
+                let hint = "what was asked for is done once the host goes on: look before you ask again";
+                return Err(Unable::Stalled(Refusal { message, hint: Some(hint.to_owned()) }));
+            }
+        }
+    }
+
+    /// What the dispatcher waits for.
+    fn problem(&self) -> Option<String> {
+        self.stalled.borrow().as_ref()?.problem.clone()
     }
 }
 

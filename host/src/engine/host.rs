@@ -194,6 +194,8 @@ impl Host {
             state_dir: state_dir.clone(),
             pulse: dispatcher.pulse(),
             listening: Arc::default(),
+            stalled: dispatcher.stalled(),
+            known: Arc::default(),
         };
         // Before anything is taken up: what an earlier host has raised for a notifier of the folder would find no alert, and be
         // given up. What happens during a chore is raised too, if sent by another host.

@@ -1,6 +1,7 @@
 //! The dispatcher in a world that only remembers what was done to it.
 
 mod retries;
+mod stalled;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -13,6 +13,9 @@ use crate::{
     store::StoreError,
 };
 
+/// When to ask again where the host does nothing at the moment, in seconds.
+const STALLED_FOR: u64 = 10;
+
 /// Why something was not done: problem details (RFC 9457).
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
@@ -111,6 +114,9 @@ impl From<Unable> for Problem {
     fn from(unable: Unable) -> Self {
         match unable {
             Unable::Refused(refusal) => refusal.into(),
+            Unable::Stalled(Refusal { message, hint }) => {
+                Self { hint, ..Self::unavailable(message) }.retry_after(STALLED_FOR)
+            }
             Unable::Stopped => Self::unavailable("the host is stopping")
                 .hint("ask again: the next host may be there in a moment")
                 .retry_after(NEXT_HOST),

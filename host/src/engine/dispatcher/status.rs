@@ -47,6 +47,9 @@ pub struct Status {
     /// How many deliveries of notifications have failed so far, and are tried again.
     #[serde(default)]
     pub failing_deliveries: u64,
+    /// Why the host does nothing at the moment, as where its disk is full; null where it works. The rest is then how it was before.
+    #[serde(default)]
+    pub problem: Option<String>,
     /// Where the UI and the API answer, as the host itself sees it; null where they do not.
     #[serde(default)]
     pub listening: Option<String>,
@@ -132,6 +135,7 @@ impl Dispatcher {
             next,
             paused,
             failing_deliveries: self.outbox.failing(),
+            problem: None,
             listening: None,
         }
     }

@@ -175,6 +175,12 @@ function useNotices(): ComponentChildren[] {
   const status = useStatus().data;
   const plugins = useLiveQuery(["plugins"], () => ask(api.GET("/api/v1/plugins")), ["plugin", "configuration"]).data;
   const notices: ComponentChildren[] = [];
+  if (status?.problem)
+    notices.push(
+      <Notice key="host" tone="bad" title="The host does nothing at the moment">
+        <LongText text={status.problem} shown={400} />
+      </Notice>,
+    );
   if (status?.config_problem)
     notices.push(
       <Notice key="config" tone="bad" title="The configuration cannot be used; the one before it still holds">
