@@ -1,7 +1,7 @@
 //! Doors: connections over the socket and over TCP, each with word of who is at its other end, and with bounds on how slowly and
 //! how much one may say before it is heard.
 
-use std::{io, net, os::unix, time::Duration};
+use std::{collections::BTreeMap, io, net, os::unix, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request};
 use hyper::{server::conn::http1, service::Service};
@@ -12,9 +12,10 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
-    sync::{Semaphore, watch},
-    task::{JoinHandle, JoinSet},
+    sync::{Mutex, Semaphore, watch},
+    task::{JoinHandle, JoinSet, spawn_blocking},
 };
+use tokio_io_timeout::TimeoutStream;
 
 use super::guard::Peer;
 
@@ -24,6 +25,9 @@ const HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// The longest head of a request, in bytes, and the most headers in it.
 const LONGEST_HEAD: usize = 64 << 10;
 const MOST_HEADERS: usize = 100;
+
+/// How long whoever asked may take nothing of what is sent to them.
+const TAKEN_WITHIN: Duration = Duration::from_secs(60);
 
 /// So many connections are served at a time over TCP; more wait.
 const MOST_CONNECTIONS: usize = 1000;
@@ -41,6 +45,7 @@ pub fn open_socket(
     let socket = UnixListener::from_std(socket)?;
     Ok(tokio::spawn(async move {
         let mut talks = JoinSet::new();
+        let users = Arc::new(Users::default());
         loop {
             let stream = tokio::select! {
                 accepted = socket.accept() => accepted,
@@ -52,7 +57,11 @@ pub fn open_socket(
                 continue;
             };
             let Ok(credentials) = stream.peer_cred() else { continue };
-            talks.spawn(talk(stream, Peer::User(user(credentials.uid())), router.clone()));
+            let (users, router) = (Arc::clone(&users), router.clone());
+            talks.spawn(async move {
+                let peer = Peer::User(users.name(credentials.uid()).await);
+                talk(stream, peer, router, TAKEN_WITHIN).await;
+            });
         }
         drop(socket);
         while talks.join_next().await.is_some() {}
@@ -65,8 +74,8 @@ pub fn open_address(address: net::TcpListener, router: Router) -> io::Result<Joi
     let address = TcpListener::from_std(address)?;
     Ok(tokio::spawn(async move {
         let mut talks = JoinSet::new();
-        let room = std::sync::Arc::new(Semaphore::new(MOST_CONNECTIONS));
-        while let Ok(place) = std::sync::Arc::clone(&room).acquire_owned().await {
+        let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        while let Ok(place) = Arc::clone(&room).acquire_owned().await {
             let Ok((stream, peer)) = address.accept().await else {
                 tokio::time::sleep(AGAIN).await;
                 continue;
@@ -75,7 +84,7 @@ pub fn open_address(address: net::TcpListener, router: Router) -> io::Result<Joi
             let _ = stream.set_nodelay(true);
             let router = router.clone();
             talks.spawn(async move {
-                talk(stream, Peer::Address(peer), router).await;
+                talk(stream, Peer::Address(peer), router, TAKEN_WITHIN).await;
                 drop(place);
             });
             while talks.try_join_next().is_some() {}
@@ -83,7 +92,12 @@ pub fn open_address(address: net::TcpListener, router: Router) -> io::Result<Joi
     }))
 }
 
-async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: Peer, router: Router) {
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Send + 'static,
+    peer: Peer,
+    router: Router,
+    taken_within: Duration,
+) {
     let service = TowerToHyperService::new(router);
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request: Request = request.map(axum::body::Body::new);
@@ -95,13 +109,60 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer
         .header_read_timeout(HEAD_WITHIN)
         .max_buf_size(LONGEST_HEAD)
         .max_headers(MOST_HEADERS);
-    // Whoever says nonsense or leaves is their own loss.
-    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(taken_within));
+    // Whoever says nonsense, takes nothing or leaves is their own loss.
+    let _ = http.serve_connection(TokioIo::new(Box::pin(stream)), service).await;
+}
+
+/// The names of those who have come, by their uids. They may be known to another machine, which takes its time.
+#[derive(Default)]
+struct Users(Mutex<BTreeMap<u32, String>>);
+
+impl Users {
+    async fn name(&self, uid: u32) -> String {
+        let mut known = self.0.lock().await;
+        if let Some(name) = known.get(&uid) {
+            return name.clone();
+        }
+        let name = spawn_blocking(move || user(uid)).await.unwrap_or_else(|_| uid.to_string());
+        known.insert(uid, name.clone());
+        name
+    }
 }
 
 fn user(uid: u32) -> String {
     match nix::unistd::User::from_uid(uid.into()) {
         Ok(Some(user)) => user.name,
         _ => uid.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::{net::UnixStream, time::timeout};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_takes_nothing_of_a_large_answer_loses_the_connection() {
+        // More than any socket holds.
+        let router = Router::new().route("/large", get(|| async { vec![0_u8; 64 << 20] }));
+        let (client, stream) = UnixStream::pair().unwrap();
+        let asked = b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        client.writable().await.unwrap();
+        assert_eq!(client.try_write(asked).unwrap(), asked.len());
+        let talk = talk(stream, Peer::User("ada".to_owned()), router, Duration::from_millis(50));
+        timeout(Duration::from_secs(60), talk).await.expect("the connection is held without end");
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_is_known_by_name() {
+        let users = Users::default();
+        let uid = nix::unistd::getuid().as_raw();
+        assert_eq!(users.name(uid).await, user(uid));
+        assert_eq!(users.name(uid).await, user(uid));
+        assert_eq!(users.name(u32::MAX - 7).await, (u32::MAX - 7).to_string());
     }
 }

@@ -17,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 /// How often a client hears that the host is there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Whoever takes nothing for so long has lost the connection.
+/// Whoever takes nothing for so long is told no more, and gives up their place. The door closes the connection.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A place among those who listen, for as long as it is held.
