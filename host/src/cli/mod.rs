@@ -122,9 +122,10 @@ pub fn main() -> ExitCode {
     // The attempt process has the smallest possible life of its own: no arguments to parse, no terminal.
     let mut words = std::env::args_os().skip(1);
     if words.next().is_some_and(|word| word == "attempt")
-        && let (Some(folder), None) = (words.next(), words.next())
+        && let (Some(folder), descriptors, None) = (words.next(), words.next(), words.next())
     {
-        return match process::supervise(folder.into()) {
+        let descriptors = descriptors.and_then(|most| most.to_str()?.parse().ok());
+        return match process::supervise(folder.into(), descriptors) {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => {
                 eprintln!("tidegate attempt: {e}");

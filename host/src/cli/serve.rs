@@ -18,6 +18,7 @@ use crate::{
     config::{self, Anonymous, variables},
     engine::{self, Ending, Message, Projects},
     model::{By, HostEventKind},
+    process,
     service::{self, Changed, Notifier, Signal, Watchdog, Watched, Watcher, log},
 };
 
@@ -72,6 +73,9 @@ impl Serve {
         let context = Context::load(common)?;
         log::start(self.log).map_err(|e| Failure::new(e.to_string()))?;
         let address = self.address(&context)?;
+        if let Err(e) = process::raise_descriptors() {
+            tracing::warn!("the limit of open files cannot be raised: {e}");
+        }
         let (happened, happenings) = mpsc::channel();
         service::listen(happened.clone())?;
         // Watched before the host begins to work by it: no change is missed.

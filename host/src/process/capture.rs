@@ -9,7 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{lines::read_lines, scrub::Scrubber, thread::waiting};
+use super::{
+    descriptors::{lower_descriptors, of_children},
+    lines::read_lines,
+    scrub::Scrubber,
+    thread::waiting,
+};
 
 /// The longest line that is kept whole.
 const LONGEST: usize = 16 << 20;
@@ -26,23 +31,24 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// Nobody would hear what it says when this process is killed, and the next host would start another beside it. The thread
-/// that starts it waits for it, and ends earlier only with the whole process.
-#[cfg(target_os = "linux")]
+/// Gives a command the limit of open files that it would have without this process, and has it end with the thread that starts it:
+/// nobody would hear what it says when this process is killed, and the next host would start another beside it. That thread
+/// waits for it, and ends earlier only with the whole process.
 #[expect(unsafe_code, reason = "the system asks for it in the child, before it becomes the command")]
-fn die_with_this_thread(command: &mut Command) {
+fn prepare(command: &mut Command) {
     use std::os::unix::process::CommandExt;
 
-    use nix::sys::{prctl::set_pdeathsig, signal::Signal};
-
-    // SAFETY: between fork and exec only one system call is made, which allocates nothing and takes no lock.
+    let descriptors = of_children();
+    // SAFETY: between fork and exec only system calls are made, which allocate nothing and take no lock.
     unsafe {
-        command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?));
+        command.pre_exec(move || {
+            #[cfg(target_os = "linux")]
+            nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+            let _ = descriptors.map(lower_descriptors);
+            Ok(())
+        });
     }
 }
-
-#[cfg(not(target_os = "linux"))]
-fn die_with_this_thread(_: &mut Command) {}
 
 /// Runs a command and hands on each line that it says, without its end, as it comes. It stays in the caller's process
 /// group, so that a terminal's Ctrl-C reaches it; `stop` is asked several times a second, and kills it when it says so.
@@ -73,7 +79,7 @@ pub fn capture(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    die_with_this_thread(&mut command);
+    prepare(&mut command);
     let mut child = command.spawn()?;
     let _ = child.stdout.take().map(|pipe| stdout.send(pipe));
     let _ = child.stderr.take().map(|pipe| stderr.send(pipe));
@@ -158,6 +164,19 @@ mod tests {
     fn a_grandchild_that_keeps_the_pipe_holds_nobody_up() {
         let (status, lines) = run("sleep 5 & echo said", usize::MAX);
         assert_eq!((status.code(), lines), (Some(0), vec!["said".to_owned()]));
+    }
+
+    #[test]
+    fn a_command_has_the_limit_of_open_files_of_before() {
+        use nix::sys::resource::{Resource::RLIMIT_NOFILE, getrlimit, setrlimit};
+        let (soft, hard) = getrlimit(RLIMIT_NOFILE).unwrap();
+        // Low enough to be raised, and enough for the tests beside this one.
+        let before = soft.min(hard.min(1 << 16) - 1);
+        setrlimit(RLIMIT_NOFILE, before, hard).unwrap();
+        crate::process::raise_descriptors().unwrap();
+        assert!(crate::process::most_descriptors() > before);
+        let (_, lines) = run("ulimit -n", usize::MAX);
+        assert_eq!(lines, [before.to_string()]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! room that signals; it knows nothing of what the lines mean.
 
 mod capture;
+mod descriptors;
 mod folder;
 mod identity;
 mod ladder;
@@ -21,6 +22,7 @@ mod tail;
 mod thread;
 
 pub use capture::{capture, environment};
+pub use descriptors::{most_descriptors, raise_descriptors};
 pub use folder::{AttemptFolder, AttemptSpec, Caps, Processes, make_private, make_state_dir};
 pub use identity::{identify, interrupt, is_alive};
 pub use ladder::Ladder;

@@ -10,7 +10,10 @@ use std::{
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
-use super::{AttemptFolder, AttemptSpec, folder::create_private, identity::identify_child, thread::waiting};
+use super::{
+    AttemptFolder, AttemptSpec, descriptors::of_children, folder::create_private, identity::identify_child,
+    thread::waiting,
+};
 use crate::model::AttemptIdentity;
 
 /// This binary, also after a newer one has been put in its place.
@@ -32,6 +35,7 @@ pub fn spawn(
         .arg0("tidegate")
         .arg("attempt")
         .arg(&folder.0)
+        .args(of_children().map(|most| most.to_string()))
         .env_clear()
         .envs(environment)
         .stdin(Stdio::null())

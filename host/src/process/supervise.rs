@@ -24,6 +24,7 @@ use signal_hook::iterator::Signals;
 
 use super::{
     AttemptFolder, AttemptSpec, Ladder, Processes,
+    descriptors::lower_descriptors,
     identity::{Group, identify, identify_child},
     ladder::Climb,
     log::{LogWriter, compress},
@@ -46,8 +47,11 @@ enum Message {
     Exited(io::Result<ProcessExit>),
 }
 
-/// Runs the dbt that the folder asks for, to its end; nothing where that was withdrawn. The error is for the folder's `attempt.err`.
-pub fn supervise(folder: PathBuf) -> io::Result<()> {
+/// Runs the dbt that the folder asks for, to its end; nothing where that was withdrawn. Where so many `descriptors` are named, neither
+/// has more files open. The error is for the folder's `attempt.err`.
+pub fn supervise(folder: PathBuf, descriptors: Option<u64>) -> io::Result<()> {
+    // It may be more than a host has that could not raise it: that is no reason to do nothing.
+    let _ = descriptors.map(lower_descriptors);
     // A session of its own: no terminal's Ctrl-C or hang-up, and no host's end, is dbt's.
     let _ = setsid();
     // What dbt leaves behind becomes this process's child, and is reaped here: init may be slow, or not there at all.

@@ -18,6 +18,7 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 
 use super::guard::Peer;
+use crate::process;
 
 /// How long the head of a request may take to arrive, and how long a connection may stay without one.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
@@ -29,8 +30,8 @@ const MOST_HEADERS: usize = 100;
 /// How long whoever asked may take nothing of what is sent to them.
 const TAKEN_WITHIN: Duration = Duration::from_secs(60);
 
-/// So many connections are served at a time over TCP; more wait.
-const MOST_CONNECTIONS: usize = 1000;
+/// So many connections are served at a time over TCP, where the system lets so many files be open; more wait.
+const MOST_CONNECTIONS: u64 = 1000;
 
 /// How long to wait where the system can take no connection, as when it has no file descriptor left.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -74,7 +75,7 @@ pub fn open_address(address: net::TcpListener, router: Router) -> io::Result<Joi
     let address = TcpListener::from_std(address)?;
     Ok(tokio::spawn(async move {
         let mut talks = JoinSet::new();
-        let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let room = Arc::new(Semaphore::new(most_connections(process::most_descriptors())));
         while let Ok(place) = Arc::clone(&room).acquire_owned().await {
             let Ok((stream, peer)) = address.accept().await else {
                 tokio::time::sleep(AGAIN).await;
@@ -90,6 +91,11 @@ pub fn open_address(address: net::TcpListener, router: Router) -> io::Result<Joi
             while talks.try_join_next().is_some() {}
         }
     }))
+}
+
+/// How many connections there may be where so many files may be open. The other half is for the store, for logs and for dbt.
+fn most_connections(descriptors: u64) -> usize {
+    usize::try_from((descriptors / 2).clamp(1, MOST_CONNECTIONS)).unwrap_or(1)
 }
 
 async fn talk(
@@ -164,5 +170,12 @@ mod tests {
         assert_eq!(users.name(uid).await, user(uid));
         assert_eq!(users.name(uid).await, user(uid));
         assert_eq!(users.name(u32::MAX - 7).await, (u32::MAX - 7).to_string());
+    }
+
+    #[test]
+    fn connections_leave_files_to_the_rest_of_the_host() {
+        for (descriptors, most) in [(0, 1), (256, 128), (1024, 512), (1 << 16, 1000), (u64::MAX, 1000)] {
+            assert_eq!(most_connections(descriptors), most, "{descriptors}");
+        }
     }
 }

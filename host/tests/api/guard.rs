@@ -346,3 +346,16 @@ fn headers_of_any_bytes_never_make_the_host_fail() {
         .unwrap();
     house.get("/api/v1/status", &[]).is(200);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_host_may_have_as_many_files_open_as_the_system_lets_it() {
+    use nix::sys::resource::{Resource::RLIMIT_NOFILE, getrlimit, setrlimit};
+    let (soft, hard) = getrlimit(RLIMIT_NOFILE).unwrap();
+    setrlimit(RLIMIT_NOFILE, soft.min(1024).min(hard - 1), hard).unwrap();
+    let house = House::new();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", house.pid())).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let now: u64 = line.split_whitespace().next().unwrap().parse().unwrap();
+    assert_eq!(now, hard.min(1 << 16), "{limits}");
+}

@@ -134,6 +134,11 @@ impl House {
         self.child = Some(child);
     }
 
+    /// The process of the host.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     pub fn log(&self) -> PathBuf {
         self.dir.path().join("log")
     }

@@ -63,3 +63,15 @@ fn dbt_leads_a_group_in_a_session_without_a_terminal() {
     // Parent, group, session, terminal.
     assert_eq!(fields[1..5], [&*attempt, &*dbt, &*attempt, "0"]);
 }
+
+#[test]
+fn dbt_may_have_as_many_files_open_as_it_could_without_a_host_that_needs_more() {
+    use nix::sys::resource::{Resource::RLIMIT_NOFILE, getrlimit, setrlimit};
+    let (soft, hard) = getrlimit(RLIMIT_NOFILE).unwrap();
+    let before = soft.min(hard.min(1 << 16) - 1);
+    setrlimit(RLIMIT_NOFILE, before, hard).unwrap();
+    process::raise_descriptors().unwrap();
+    assert!(process::most_descriptors() > before);
+    let ended = Attempt::sh("ulimit -n").run().tidily();
+    assert_eq!(ended.text().trim(), before.to_string());
+}
