@@ -201,6 +201,17 @@ pub fn select(
     })
 }
 
+/// The same where dbt has said it before.
+pub(super) fn selected(
+    state_dir: &Path,
+    project: &config::Project,
+    opened: &Opened,
+    args: &[String],
+) -> Option<Vec<String>> {
+    let listing = listing(state_dir, args, project, opened)?;
+    plan::known(&listing.folder, listing.types)
+}
+
 impl World for RealWorld {
     fn now(&self) -> Timestamp {
         Timestamp::now()
@@ -335,8 +346,7 @@ impl World for RealWorld {
     }
 
     fn known_plan(&self, args: &[String], project: &config::Project, opened: &Opened) -> Option<Vec<String>> {
-        let listing = listing(&self.state_dir, args, project, opened)?;
-        plan::known(&listing.folder, listing.types)
+        selected(&self.state_dir, project, opened, args)
     }
 
     fn plan(

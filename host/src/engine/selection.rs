@@ -92,18 +92,35 @@ pub fn resolve(
     opened: &Opened,
     selection: &[String],
 ) -> Result<BTreeSet<String>, Refusal> {
+    let ask = |args: &[String]| real::select(state_dir, config, opened, args).map(Some);
+    found(&opened.project, selection, ask).map(Option::unwrap_or_default)
+}
+
+/// The same without asking dbt; none where it would have to be asked.
+pub fn known(
+    state_dir: &Path,
+    config: &config::Project,
+    opened: &Opened,
+    selection: &[String],
+) -> Result<Option<BTreeSet<String>>, Refusal> {
+    found(&opened.project, selection, |args| Ok(real::selected(state_dir, config, opened, args)))
+}
+
+fn found(
+    project: &Project,
+    selection: &[String],
+    ask: impl FnOnce(&[String]) -> Result<Option<Vec<String>>, Refusal>,
+) -> Result<Option<BTreeSet<String>>, Refusal> {
     for part in selection {
         check_selector(part)?;
     }
-    match by_keys(&opened.project, selection) {
-        Some(found) => found,
-        None => {
-            let mut args = vec!["ls".to_owned(), "--select".to_owned()];
-            let keyed = |part: &String| by_key(&opened.project, part);
-            args.extend(selection.iter().map(keyed).collect::<Result<Vec<_>, _>>()?);
-            Ok(real::select(state_dir, config, opened, &args)?.into_iter().collect())
-        }
+    if let Some(found) = by_keys(project, selection) {
+        return found.map(Some);
     }
+    let mut args = vec!["ls".to_owned(), "--select".to_owned()];
+    let keyed = |part: &String| by_key(project, part);
+    args.extend(selection.iter().map(keyed).collect::<Result<Vec<_>, _>>()?);
+    Ok(ask(&args)?.map(|found| found.into_iter().collect()))
 }
 
 /// The unique ids that keys select without dbt; none where the selection needs dbt.

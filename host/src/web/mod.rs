@@ -14,6 +14,7 @@ mod health;
 mod live;
 mod log;
 mod page;
+mod planning;
 mod problem;
 mod run;
 mod state;

@@ -13,6 +13,7 @@ use super::{
     guard,
     health::Pulse,
     live::Live,
+    planning::Planning,
 };
 use crate::{
     config,
@@ -36,6 +37,7 @@ struct Inner {
     live: Live,
     graphs: Graphs,
     standings: Mutex<BTreeMap<String, Stood>>,
+    planning: Planning,
     guard: guard::Memory,
     pulse: Pulse,
     seen: Seen,
@@ -58,6 +60,7 @@ impl Web {
             live: Live::default(),
             graphs: Graphs::default(),
             standings: Mutex::default(),
+            planning: Planning::default(),
             guard: guard::Memory::default(),
             pulse: Pulse::default(),
             seen: Seen::default(),
@@ -120,6 +123,24 @@ impl Web {
         work: impl FnOnce(&Web, &Reader) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         self.work(|web| web.with_reader(|reader| work(web, reader))).await
+    }
+
+    /// The same of what may have dbt resolve a selection: few do at a time.
+    pub async fn plan<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Web, &Reader) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let turn = self.planning().turn().await?;
+        self.read(move |web, reader| {
+            let _turn = turn;
+            work(web, reader)
+        })
+        .await
+    }
+
+    /// Who has dbt resolve something.
+    pub fn planning(&self) -> &Planning {
+        &self.0.planning
     }
 
     /// Lends a reader of the store.

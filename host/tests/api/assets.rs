@@ -1,6 +1,6 @@
 //! Projects and assets over HTTP.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use serde_json::{Value, json};
 
@@ -209,4 +209,22 @@ fn assets_are_listed_and_shown_with_what_runs_made_of_them() {
     assert!(text(&api.get("/projects")[0]["problem"]).contains("nowhere"));
     assert_eq!(api.get("/projects/tiny")["read"]["assets"], 5);
     assert_eq!(api.all("/assets", 50).len(), 5);
+}
+
+#[test]
+fn what_dbt_would_not_resolve_just_now_it_is_not_asked_again() {
+    let shop = Sandbox::models(&[("one", "select 1 as id")]);
+    let service = shop.serve(&[]);
+    let api = Api::of(&service);
+    let asked = || api.refused("/assets?select=planet:mars", 400);
+    let said = asked();
+    assert!(said.contains("planet"), "{said}");
+    let folders = |dir: PathBuf| fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let of_project = folders(shop.file(".tidegate/projects")).next().unwrap();
+    let of_digest = folders(of_project.join("plans")).next().unwrap();
+    let mark = folders(of_digest).next().unwrap().join("mark");
+    // Each call of dbt begins with a folder that is empty.
+    fs::write(&mark, "").unwrap();
+    assert_eq!(asked(), said);
+    assert!(mark.exists());
 }

@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    engine::selection,
+    engine::{Refusal, selection},
     project::Opened,
     store::Reader,
     view::{
@@ -36,7 +36,7 @@ pub fn router() -> OpenApiRouter<Web> {
     (status = 200, body = AssetPage),
     (status = 400, body = Problem, content_type = "application/problem+json", description = "A filter, the cursor or the limit makes no sense"),
     (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such project"),
-    (status = 503, body = Problem, content_type = "application/problem+json", description = "A project that was asked for cannot be read"),
+    (status = 503, body = Problem, content_type = "application/problem+json", description = "A project that was asked for cannot be read, or dbt is busy with what others have asked for"),
     (status = "default", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn assets(
@@ -44,38 +44,65 @@ async fn assets(
     Query(wanted): Query<Wanted>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<AssetPage>, Problem> {
-    let page = web.read(move |web, reader| {
-        let behind = paging.cursor.as_deref().map(mark).transpose()?;
-        let mut page = AssetPage { items: Vec::new(), next: None, total: 0 };
-        let mut last = None;
-        let mut more = false;
-        for (name, opened, standings) in shelves(web, reader, &wanted.project)? {
-            let project = &opened.project;
-            let selected = selected(web, &name, &opened, &wanted)?;
-            let ahead = behind.as_ref().map_or(&project.assets[..], |behind| behind.behind(project));
-            let passed = project.assets.len() - ahead.len();
-            for (number, asset) in project.assets.iter().enumerate() {
-                let standing = standings.of(&asset.unique_id);
-                let is_selected = selected.as_ref().is_none_or(|ids| ids.contains(&asset.unique_id));
-                if !is_selected || !wanted.fits(project, asset, standing) {
-                    continue;
-                }
-                page.total += 1;
-                if number < passed {
-                    continue;
-                }
-                if page.items.len() == paging.limit() as usize {
-                    more = true;
-                    continue;
-                }
-                page.items.push(AssetRow::new(project, asset, standing));
-                last = Some(Mark::of(&name, asset));
+    let asked = Arc::new((wanted, paging));
+    let again = Arc::clone(&asked);
+    let known = web.read(move |web, reader| page(web, reader, &asked, Asking::Nobody)).await?;
+    if let Some(page) = known {
+        return Ok(Json(page));
+    }
+    let page = web.plan(move |web, reader| page(web, reader, &again, Asking::Dbt)).await?;
+    page.map(Json).ok_or_else(|| Problem::unavailable("dbt did not say what is selected"))
+}
+
+/// Who may be asked for what a selection holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asking {
+    Nobody,
+    Dbt,
+}
+
+/// A page of assets; none where it takes dbt to know what is selected, and dbt may not be asked.
+fn page(
+    web: &Web,
+    reader: &Reader,
+    (wanted, paging): &(Wanted, Paging),
+    asking: Asking,
+) -> Result<Option<AssetPage>, Problem> {
+    let behind = paging.cursor.as_deref().map(mark).transpose()?;
+    let mut page = AssetPage { items: Vec::new(), next: None, total: 0 };
+    let mut last = None;
+    let mut more = false;
+    for (name, opened, standings) in shelves(web, reader, &wanted.project)? {
+        let project = &opened.project;
+        let selected = match wanted.selection() {
+            None => None,
+            Some(words) => match selected(web, &name, &opened, &words, asking)? {
+                Some(ids) => Some(ids),
+                None => return Ok(None),
+            },
+        };
+        let ahead = behind.as_ref().map_or(&project.assets[..], |behind| behind.behind(project));
+        let passed = project.assets.len() - ahead.len();
+        for (number, asset) in project.assets.iter().enumerate() {
+            let standing = standings.of(&asset.unique_id);
+            let is_selected = selected.as_ref().is_none_or(|ids| ids.contains(&asset.unique_id));
+            if !is_selected || !wanted.fits(project, asset, standing) {
+                continue;
             }
+            page.total += 1;
+            if number < passed {
+                continue;
+            }
+            if page.items.len() == paging.limit() as usize {
+                more = true;
+                continue;
+            }
+            page.items.push(AssetRow::new(project, asset, standing));
+            last = Some(Mark::of(&name, asset));
         }
-        page.next = last.filter(|_| more).as_ref().map(cursor);
-        Ok(page)
-    });
-    Ok(Json(page.await?))
+    }
+    page.next = last.filter(|_| more).as_ref().map(cursor);
+    Ok(Some(page))
 }
 
 /// What to count.
@@ -157,19 +184,32 @@ fn shelves(web: &Web, reader: &Reader, wanted: &[String]) -> Result<Vec<Shelved>
     opened(web, wanted)?.into_iter().map(with_standings).collect()
 }
 
-/// The unique ids of a selection; none where there is no selection, which is all. dbt refuses what makes no sense.
+/// The unique ids of a selection; none where dbt would have to be asked, and may not be. dbt refuses what makes no sense.
 fn selected(
     web: &Web,
     project: &str,
     opened: &Opened,
-    wanted: &Wanted,
+    words: &[String],
+    asking: Asking,
 ) -> Result<Option<BTreeSet<String>>, Problem> {
-    let Some(words) = wanted.selection() else { return Ok(None) };
-    let config = web.project(project)?;
-    let found = selection::resolve(web.front().state_dir(), &config, opened, &words);
-    found.map(Some).map_err(|refusal| {
-        let problem = Problem::bad(refusal.message);
-        Problem { hint: refusal.hint, ..problem }
+    let (config, state_dir) = (web.project(project)?, web.front().state_dir());
+    let bad = |refusal: Refusal| Problem { hint: refusal.hint, ..Problem::bad(refusal.message) };
+    if let Some(known) = selection::known(state_dir, &config, opened, words).map_err(bad)? {
+        return Ok(Some(known));
+    }
+    let name = serde_json::json!([project, opened.project.digest, words]).to_string();
+    if let Some(refusal) = web.planning().refused(&name) {
+        return Err(bad(refusal));
+    }
+    if asking == Asking::Nobody {
+        return Ok(None);
+    }
+    selection::resolve(state_dir, &config, opened, words).map(Some).map_err(|refusal| {
+        // Where it is not read yet, it may be at any time.
+        if opened.prepared.is_some() {
+            web.planning().refuse(name, &refusal);
+        }
+        bad(refusal)
     })
 }
 

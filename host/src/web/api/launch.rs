@@ -8,7 +8,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
-use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -247,15 +246,13 @@ async fn launch(
     Ok(response)
 }
 
-/// So many launches are planned at a time: each may call dbt.
-static PLANNING: Semaphore = Semaphore::const_new(2);
-
 /// Say what a launch would do, and change nothing: the commands, the nodes that they touch, what it waits for.
 ///
 /// It may call dbt, and take some seconds then.
 #[utoipa::path(post, path = "/plan", tag = "runs", request_body = LaunchBody, responses(
     (status = 200, body = Preview),
     (status = 422, body = Problem, content_type = "application/problem+json", description = "What is asked for does not exist or makes no sense."),
+    (status = 503, body = Problem, content_type = "application/problem+json", description = "The project cannot be read, or dbt is busy with what others have asked for."),
     (status = "default", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn plan(
@@ -263,8 +260,7 @@ async fn plan(
     caller: Caller,
     Json(body): Json<LaunchBody>,
 ) -> Result<Json<Preview>, Problem> {
-    let _turn = PLANNING.acquire().await.map_err(|e| Problem::unavailable(e.to_string()))?;
-    let preview = web.read(move |web, reader| {
+    let preview = web.plan(move |web, reader| {
         let request = request(web, body, &caller, String::new())?;
         let config = web.front().configuration().current();
         let open = |project: &config::Project| open(web, project);
