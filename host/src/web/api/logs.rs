@@ -1,6 +1,6 @@
 //! What dbt said in a run: page by page, as a file, and as it comes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -158,9 +158,11 @@ async fn run_log_raw(
     Path(id): Path<RunId>,
     Query(Part { step, attempt }): Query<Part>,
 ) -> Result<Response, Problem> {
-    let run = web.read(move |_, reader| Ok(reader.outline(id)?)).await?;
-    let folders = RunLog::of(&run, web.front().state_dir(), step, attempt).into_folders();
-    let sources = folders.into_iter().map(|folder| -> Source {
+    let folders = web.read(move |web, reader| {
+        let log = RunLog::of(&reader.outline(id)?, web.front().state_dir(), step, attempt);
+        Ok(log.into_folders())
+    });
+    let sources = folders.await?.into_iter().map(|folder| -> Source {
         Box::new(move || Ok(LogFile::open(&folder)?.map(|file| Box::new(file) as _)))
     });
     let of = |what: &str, number: Option<u32>| number.map(|n| format!("-{what}-{n}")).unwrap_or_default();
@@ -197,7 +199,9 @@ async fn run_log_live(
         wanted.cursor = Some(last);
     }
     let mut place = wanted.place()?;
-    let mut run = web.read(move |_, reader| Ok(reader.outline(id)?)).await?;
+    let outline = move |web: &Web| web.with_reader(|reader| Ok(Arc::new(reader.outline(id)?)));
+    let mut run = web.work(outline).await?;
+    let wanted = Arc::new(wanted);
     let seat = web.live().seat()?;
     let (mut messages, response) = live::stream(seat);
     tokio::spawn(async move {
@@ -205,15 +209,18 @@ async fn run_log_live(
         loop {
             if news.has_changed().unwrap_or(false) {
                 news.mark_unchanged();
-                match web.read(move |_, reader| Ok(reader.outline(id)?)).await {
+                match web.work(outline).await {
                     Ok(now) => run = now,
                     // It is forgotten, or the host ends.
                     Err(_) => return,
                 }
             }
-            let (log, filter) = (wanted.log(&web, &run), wanted.filter());
-            let page = web.work(move |_| log.page(place, &filter, LINES).map_err(unreadable)).await;
-            let Ok(LogPage { items, next, .. }) = page else { return };
+            let (wanted, run) = (Arc::clone(&wanted), Arc::clone(&run));
+            // Which log it is stands on the disk too.
+            let page = move |web: &Web| {
+                wanted.log(web, &run).page(place, &wanted.filter(), LINES).map_err(unreadable)
+            };
+            let Ok(LogPage { items, next, .. }) = web.work(page).await else { return };
             let moved = next.as_ref().is_some_and(|next| next.parse().ok() != place);
             if let Some(next) = &next {
                 place = next.parse().ok();
