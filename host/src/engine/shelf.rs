@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::Refusal;
+use super::{PerName, Refusal};
 use crate::{
     config,
     plugins::Catalogue,
@@ -20,8 +20,8 @@ use crate::{
 #[derive(Clone, Default)]
 pub struct Shelf {
     projects: Arc<RwLock<BTreeMap<String, Arc<Opened>>>>,
-    /// Held while one is read because someone asked for it: who comes meanwhile waits for that.
-    reading: Arc<Mutex<()>>,
+    /// Held while one is read because someone asked for it: who comes for it meanwhile waits for that.
+    reading: Arc<PerName>,
     /// Told whenever one was read.
     news: Arc<watch::Sender<()>>,
     /// What could not be read when someone asked for it, and when: to try takes dbt, and many may ask.
@@ -47,7 +47,15 @@ impl Shelf {
         if let Some(known) = self.known(&project.name) {
             return Ok(known);
         }
-        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        self.reading.alone(&project.name, || self.read(project, state_dir, catalogue))
+    }
+
+    fn read(
+        &self,
+        project: &config::Project,
+        state_dir: &Path,
+        catalogue: &Catalogue,
+    ) -> Result<Arc<Opened>, Refusal> {
         if let Some(known) = self.known(&project.name) {
             return Ok(known);
         }

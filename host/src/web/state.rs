@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     config,
-    engine::{Front, Refusal},
+    engine::{Front, PerName, Refusal},
     model::nearest,
     project::Opened,
     store::Reader,
@@ -37,6 +37,8 @@ struct Inner {
     live: Live,
     graphs: Graphs,
     standings: Mutex<BTreeMap<String, Stood>>,
+    /// Held while the standings of a project are read.
+    standing: PerName,
     planning: Planning,
     guard: guard::Memory,
     pulse: Pulse,
@@ -60,6 +62,7 @@ impl Web {
             live: Live::default(),
             graphs: Graphs::default(),
             standings: Mutex::default(),
+            standing: PerName::default(),
             planning: Planning::default(),
             guard: guard::Memory::default(),
             pulse: Pulse::default(),
@@ -172,21 +175,31 @@ impl Web {
     }
 
     /// Where the assets of a project stand, and the number of an event that is in it already. It is read anew only where
-    /// something has happened since it was asked last.
+    /// something has happened since it was asked last, and by one for all who ask meanwhile.
     pub fn standings(&self, reader: &Reader, opened: &Arc<Opened>) -> Result<(Arc<Standings>, u64), Problem> {
         let lock = || self.0.standings.lock().unwrap_or_else(PoisonError::into_inner);
-        // Before the store is read: what is read may be newer, and never older.
-        let as_of = *self.front().news().borrow();
+        let newest = || *self.front().news().borrow();
         let name = &opened.project.name;
-        let known = lock().get(name).cloned();
-        if let Some(known) = known.filter(|known| known.as_of == as_of && Arc::ptr_eq(&known.opened, opened))
-        {
-            return Ok((known.standings, as_of));
+        let wanted = newest();
+        let known = || {
+            let stood = lock().get(name).cloned()?;
+            let fits = stood.as_of >= wanted && Arc::ptr_eq(&stood.opened, opened);
+            fits.then_some((stood.standings, stood.as_of))
+        };
+        if let Some(known) = known() {
+            return Ok(known);
         }
-        let standings = Arc::new(Standings::read(reader, &opened.project)?);
-        let stood = Stood { as_of, opened: Arc::clone(opened), standings: Arc::clone(&standings) };
-        lock().insert(name.clone(), stood);
-        Ok((standings, as_of))
+        self.0.standing.alone(name, || {
+            if let Some(known) = known() {
+                return Ok(known);
+            }
+            // Before the store is read: what is read may be newer, and never older.
+            let as_of = newest();
+            let standings = Arc::new(Standings::read(reader, &opened.project)?);
+            let stood = Stood { as_of, opened: Arc::clone(opened), standings: Arc::clone(&standings) };
+            lock().insert(name.clone(), stood);
+            Ok((standings, as_of))
+        })
     }
 
     /// A project as it was read last; what nobody has read yet is read now.

@@ -10,7 +10,7 @@ use axum::{body::Bytes, http::StatusCode};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 
 use super::document::{Grouping, Outline};
-use crate::{project::Opened, web::Problem};
+use crate::{engine::PerName, project::Opened, web::Problem};
 
 /// So many graphs are kept: of the last that were asked for.
 const KEPT: usize = 24;
@@ -37,8 +37,8 @@ impl Ready {
 #[derive(Default)]
 pub struct Graphs {
     kept: Mutex<Kept>,
-    /// Held while one is laid out: who wants the same meanwhile waits for it.
-    laying: Mutex<()>,
+    /// Held while one of a project is laid out: who wants the same meanwhile waits for it.
+    laying: PerName,
 }
 
 #[derive(Default)]
@@ -63,14 +63,17 @@ impl Graphs {
         if let Some(ready) = self.ready(name, opened, by, &fold) {
             return Ok(ready);
         }
-        let _laying = self.laying.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ready) = self.ready(name, opened, by, &fold) {
+        self.laying.alone(name, || self.lay_out(name, opened, by, &fold))
+    }
+
+    fn lay_out(&self, name: &str, opened: &Arc<Opened>, by: Grouping, fold: &[String]) -> Result<Ready, Problem> {
+        if let Some(ready) = self.ready(name, opened, by, fold) {
             return Ok(ready);
         }
         let outline = Outline::new(&opened.project, by);
-        let groups = outline.groups(&fold)?;
+        let groups = outline.groups(fold)?;
         let content = blake3::hash(&outline.content());
-        let key = key(&content, &fold);
+        let key = key(&content, fold);
         {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             let is_other = |other: &str, its: Grouping| other != name || its != by;
