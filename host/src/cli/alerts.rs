@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     dbt::plain,
-    engine::{self, Ending, Role},
+    engine::{self, Role},
     model::{NotificationKind, ResourceType, Subject},
     view::alerts::{self, AlertDetail},
 };
@@ -172,9 +172,7 @@ fn snooze(context: &Context, alert: String, until: Option<Timestamp>) -> Result<
         Handle::Client(client) => client.snooze(&alert, until)?,
         Handle::Host(host) => {
             let done = host.front().snooze(alert.clone(), until, user());
-            host.end(Ending::Now);
-            host.finish()?;
-            done?;
+            host.leave(done)?;
         }
     }
     printer::note(match until {

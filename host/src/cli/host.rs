@@ -2,9 +2,10 @@
 
 use std::{net, ops::Deref, sync::Arc};
 
+use super::Failure;
 use crate::{
     config::Config,
-    engine::{self, Client, Host, HostError, Role},
+    engine::{self, Client, Unable, Ending, Host, HostError, Role},
     store::StoreError,
     web::{self, Doors, Server},
 };
@@ -42,6 +43,16 @@ pub fn answering(mut host: Host, tcp: Option<net::TcpListener>) -> Result<Hostin
 }
 
 impl Hosting {
+    /// Ends a host that was there for one thing only, and says what came of that. What is under way goes on by itself. A host that
+    /// waits for its disk is not waited for: whoever sits there is told so instead.
+    pub fn leave<T>(self, done: Result<T, Unable>) -> Result<T, Failure> {
+        if !matches!(done, Err(Unable::Stalled(_))) {
+            self.end(Ending::Now);
+            self.finish()?;
+        }
+        Ok(done?)
+    }
+
     /// Waits for its end. What it has said last is heard; then its doors are closed, and another may be the host.
     pub fn finish(mut self) -> Result<(), StoreError> {
         let done = self.host.finish();

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     config::Job,
     dbt::plain,
-    engine::{Client, Ending, Role},
+    engine::{Client, Role},
     model::{RunId, Tick, Trigger, nearest},
     view::jobs::{self, triggers},
 };
@@ -195,10 +195,7 @@ fn pause(context: &Context, job: String, paused: bool) -> Result<Exit, Failure> 
         Handle::Client(client) => client.pause(&job, paused)?,
         Handle::Host(host) => {
             let done = host.front().pause(job.clone(), paused, user());
-            // What is under way goes on by itself; this is no errand to wait for it.
-            host.end(Ending::Now);
-            host.finish()?;
-            done?;
+            host.leave(done)?;
         }
     }
     printer::note(if paused {

@@ -9,7 +9,7 @@ use super::{
     printer::{self, FAINT, styled},
 };
 use crate::{
-    engine::{Client, Ending, Front, Role as Errand, Unable},
+    engine::{Client, Unable, Front, Role as Errand},
     model::{By, Role},
 };
 
@@ -96,10 +96,7 @@ fn ask<T>(
         Handle::Client(host) => client(host),
         Handle::Host(host) => {
             let done = front(host.front());
-            // What is under way goes on by itself; this is no errand to wait for it.
-            host.end(Ending::Now);
-            host.finish()?;
-            Ok(done?)
+            host.leave(done)
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
@@ -68,10 +68,29 @@ pub struct Front {
     pub(super) state_dir: PathBuf,
     pub(super) pulse: Arc<AtomicU64>,
     pub(super) listening: Arc<OnceLock<SocketAddr>>,
-    /// How the host was when it began to wait for its disk; none where it does not.
-    pub(super) stalled: watch::Receiver<Option<Arc<Status>>>,
+    pub(super) known: Arc<Known>,
+}
+
+/// How the host is, as far as that is known without asking the dispatcher.
+pub(super) struct Known {
+    /// How it was when it began to wait for its disk; none where it does not.
+    stalled: watch::Receiver<Option<Arc<Status>>>,
     /// How it was when someone asked last.
-    pub(super) known: Arc<Mutex<Option<Status>>>,
+    last: Mutex<Option<Status>>,
+}
+
+impl Known {
+    pub(super) fn new(stalled: watch::Receiver<Option<Arc<Status>>>) -> Self {
+        Self { stalled, last: Mutex::default() }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Status>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stalled(&self) -> Option<Status> {
+        self.stalled.borrow().as_deref().cloned()
+    }
 }
 
 impl Front {
@@ -145,19 +164,18 @@ impl Front {
 
     /// How the host is. Where it does nothing at the moment that is how it was before, with word of why.
     pub fn status(&self) -> Result<Status, Unable> {
-        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let stalled = || self.stalled.borrow().as_deref().cloned();
-        let status = match stalled() {
+        let known = &self.known;
+        let status = match known.stalled() {
             Some(status) => status,
             None => match self.asked(Message::Status) {
                 Ok(status) => {
-                    *known() = Some(status.clone());
+                    *known.last() = Some(status.clone());
                     status
                 }
                 Err(Unable::Stalled(refusal)) => {
-                    let known =
-                        || Some(Status { problem: Some(refusal.message.clone()), ..known().clone()? });
-                    stalled().or_else(known).ok_or_else(|| Unable::Stalled(refusal.clone()))?
+                    let problem = Some(refusal.message.clone());
+                    let last = || Some(Status { problem, ..known.last().clone()? });
+                    known.stalled().or_else(last).ok_or(Unable::Stalled(refusal))?
                 }
                 Err(refused) => return Err(refused),
             },
@@ -240,7 +258,7 @@ impl Front {
                 (begun.elapsed() > PATIENCE).then_some(text)
             };
             if let Some(message) = self.problem().or_else(slow) {
-                let hint = "what was asked for is done once the host goes on: look before you ask again";
+                let hint = "it may be done as soon as the host goes on: look before you ask again";
                 return Err(Unable::Stalled(Refusal { message, hint: Some(hint.to_owned()) }));
             }
         }
@@ -248,7 +266,7 @@ impl Front {
 
     /// What the dispatcher waits for.
     fn problem(&self) -> Option<String> {
-        self.stalled.borrow().as_ref()?.problem.clone()
+        self.known.stalled.borrow().as_ref()?.problem.clone()
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
 use super::{
     Client, ClientError, Configuration, Dispatcher, Ending, Front, Mail, Message, Shelf,
     client::{PAUSE, TRIES},
+    front::Known,
     plugins,
     real::RealWorld,
 };
@@ -194,8 +195,7 @@ impl Host {
             state_dir: state_dir.clone(),
             pulse: dispatcher.pulse(),
             listening: Arc::default(),
-            stalled: dispatcher.stalled(),
-            known: Arc::default(),
+            known: Arc::new(Known::new(dispatcher.stalled())),
         };
         // Before anything is taken up: what an earlier host has raised for a notifier of the folder would find no alert, and be
         // given up. What happens during a chore is raised too, if sent by another host.

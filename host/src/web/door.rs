@@ -27,7 +27,8 @@ const HEAD_WITHIN: Duration = Duration::from_secs(30);
 const LONGEST_HEAD: usize = 64 << 10;
 const MOST_HEADERS: usize = 100;
 
-/// How long whoever asked may take nothing of what is sent to them.
+/// How long whoever asked over TCP may take nothing of what is sent to them. Who may use the socket may stop for as long as they like, as
+/// a command does that is suspended.
 const TAKEN_WITHIN: Duration = Duration::from_secs(60);
 
 /// So many connections are served at a time over TCP, where the system lets so many files be open; more wait.
@@ -61,7 +62,7 @@ pub fn open_socket(
             let (users, router) = (Arc::clone(&users), router.clone());
             talks.spawn(async move {
                 let peer = Peer::User(users.name(credentials.uid()).await);
-                talk(stream, peer, router, TAKEN_WITHIN).await;
+                talk(stream, peer, router, None).await;
             });
         }
         drop(socket);
@@ -85,7 +86,7 @@ pub fn open_address(address: net::TcpListener, router: Router) -> io::Result<Joi
             let _ = stream.set_nodelay(true);
             let router = router.clone();
             talks.spawn(async move {
-                talk(stream, Peer::Address(peer), router, TAKEN_WITHIN).await;
+                talk(stream, Peer::Address(peer), router, Some(TAKEN_WITHIN)).await;
                 drop(place);
             });
             while talks.try_join_next().is_some() {}
@@ -102,7 +103,7 @@ async fn talk(
     stream: impl AsyncRead + AsyncWrite + Send + 'static,
     peer: Peer,
     router: Router,
-    taken_within: Duration,
+    taken_within: Option<Duration>,
 ) {
     let service = TowerToHyperService::new(router);
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
@@ -116,7 +117,7 @@ async fn talk(
         .max_buf_size(LONGEST_HEAD)
         .max_headers(MOST_HEADERS);
     let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(taken_within));
+    stream.set_write_timeout(taken_within);
     // Whoever says nonsense, takes nothing or leaves is their own loss.
     let _ = http.serve_connection(TokioIo::new(Box::pin(stream)), service).await;
 }
@@ -159,7 +160,8 @@ mod tests {
         let asked = b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n";
         client.writable().await.unwrap();
         assert_eq!(client.try_write(asked).unwrap(), asked.len());
-        let talk = talk(stream, Peer::User("ada".to_owned()), router, Duration::from_millis(50));
+        let within = Some(Duration::from_millis(50));
+        let talk = talk(stream, Peer::User("ada".to_owned()), router, within);
         timeout(Duration::from_secs(60), talk).await.expect("the connection is held without end");
     }
 

@@ -4,7 +4,7 @@ use std::thread;
 
 use super::*;
 use crate::{
-    engine::{Configuration, Unable, Ending, Front, Shelf},
+    engine::{Configuration, Unable, Ending, Front, Shelf, front::Known},
     model::{By, HostEventKind},
     plugins::Catalogue,
     store::{AuditFilter, Disk, Entry},
@@ -52,8 +52,7 @@ fn a_full_disk_keeps_nobody_waiting_and_status_says_so() {
         state_dir: dir.path().to_owned(),
         pulse: dispatcher.pulse(),
         listening: Arc::default(),
-        stalled: dispatcher.stalled(),
-        known: Arc::default(),
+        known: Arc::new(Known::new(dispatcher.stalled())),
     };
     dispatcher.recover().unwrap();
     let host = thread::spawn(move || dispatcher.work(&messages));
