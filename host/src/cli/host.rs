@@ -5,7 +5,7 @@ use std::{net, ops::Deref, sync::Arc};
 use super::Failure;
 use crate::{
     config::Config,
-    engine::{self, Client, Unable, Ending, Host, HostError, Role},
+    engine::{self, Client, Ending, Host, HostError, Role, Unable},
     store::StoreError,
     web::{self, Doors, Server},
 };

@@ -9,7 +9,7 @@ use super::{
     printer::{self, FAINT, styled},
 };
 use crate::{
-    engine::{Client, Unable, Front, Role as Errand},
+    engine::{Client, Front, Role as Errand, Unable},
     model::{By, Role},
 };
 

@@ -4,7 +4,7 @@ use std::thread;
 
 use super::*;
 use crate::{
-    engine::{Configuration, Unable, Ending, Front, Shelf, front::Known},
+    engine::{Configuration, Ending, Front, Shelf, Unable, front::Known},
     model::{By, HostEventKind},
     plugins::Catalogue,
     store::{AuditFilter, Disk, Entry},

@@ -66,7 +66,13 @@ impl Graphs {
         self.laying.alone(name, || self.lay_out(name, opened, by, &fold))
     }
 
-    fn lay_out(&self, name: &str, opened: &Arc<Opened>, by: Grouping, fold: &[String]) -> Result<Ready, Problem> {
+    fn lay_out(
+        &self,
+        name: &str,
+        opened: &Arc<Opened>,
+        by: Grouping,
+        fold: &[String],
+    ) -> Result<Ready, Problem> {
         if let Some(ready) = self.ready(name, opened, by, fold) {
             return Ok(ready);
         }
