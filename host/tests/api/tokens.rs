@@ -168,6 +168,21 @@ fn a_wrong_token_is_refused_even_where_none_is_wanted() {
 }
 
 #[test]
+fn what_a_proxy_asks_for_itself_is_no_token() {
+    let house = House::with(NONE, "127.0.0.1:0");
+    let token = house.token("ana", "operate");
+    let login = house.post("/api/v1/session", &[], &format!("{{\"token\": \"{token}\"}}")).is(200);
+    let (cookie, basic) = (cookie_of(&login), ("Authorization", "Basic YW5hOnBhc3N3b3Jk"));
+    for _ in 0..12 {
+        house.get("/api/v1/status", &[basic, ("Cookie", &cookie)]).is(200);
+        house.get("/api/v1/status", &[basic]).refused_as(401);
+    }
+    let both = bearer(&token);
+    house.get("/api/v1/status", &[basic, ("Authorization", &both)]).is(200);
+    house.get("/api/v1/status", &[("Authorization", &both), ("Authorization", "Bearer tg_x")]).refused_as(401);
+}
+
+#[test]
 fn who_has_no_token_may_only_look_where_the_file_says_so() {
     let house = House::with("[web]\nanonymous = \"read\"\n", "127.0.0.1:0");
     house.get("/api/v1/status", &[]).is(200);

@@ -45,8 +45,7 @@ pub async fn of(web: &Web, peer: &Peer, headers: &HeaderMap) -> Result<Option<Ca
     let session = session_in(web, headers);
     let from_page = session.is_some() || origin::is_from_page(headers);
     let via = if from_page { "ui" } else { "api" };
-    if headers.contains_key(header::AUTHORIZATION) {
-        let token = bearer(headers).unwrap_or_default();
+    if let Some(token) = bearer(headers) {
         return log_in(web, peer, &token, via).await.map(Some);
     }
     // What a browser still has of a token that is none any more is as good as nothing.
@@ -119,12 +118,18 @@ async fn known(web: &Web, shown: Shown) -> Result<Option<(String, Role)>, Proble
     Ok(found)
 }
 
-/// The token of `Authorization: Bearer TOKEN`.
+/// The token of `Authorization: Bearer TOKEN`. What has another scheme is none of ours: a proxy may ask for a password of its own,
+/// and pass it on.
 fn bearer(headers: &HeaderMap) -> Option<String> {
-    let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (all.next(), all.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    let all = headers.get_all(header::AUTHORIZATION).iter();
+    let mut tokens = all.filter_map(|value| {
+        let value = value.as_bytes();
+        let (scheme, token) = value.split_at(value.iter().position(|b| *b == b' ').unwrap_or(value.len()));
+        scheme.eq_ignore_ascii_case(b"bearer").then(|| String::from_utf8_lossy(token).trim().to_owned())
+    });
+    let token = tokens.next()?;
+    // Of two nobody knows which is meant.
+    Some(if tokens.next().is_some() { String::new() } else { token })
 }
 
 fn session_in(web: &Web, headers: &HeaderMap) -> Option<String> {
