@@ -100,6 +100,10 @@ fn github_starts_it_too_and_once() {
         send(&house, PATH, &[("X-Hub-Signature-256", &ping), ("X-GitHub-Event", "ping")], "{}").is(202);
     assert_eq!(ping.json()["run"], serde_json::Value::Null);
     send(&house, PATH, &[("X-Hub-Signature-256", &signature)], "{\"action\": \"other\"}").refused_as(401);
+    // The same signature, written in capitals, is the same.
+    let capitals = format!("sha256={}", signature["sha256=".len()..].to_ascii_uppercase());
+    let other = [("X-Hub-Signature-256", &*capitals), ("X-GitHub-Delivery", "another")];
+    send(&house, PATH, &other, body).refused_as(401);
 }
 
 #[test]
@@ -135,6 +139,32 @@ fn what_is_not_signed_starts_nothing_and_learns_nothing() {
         1,
         "and it is the first"
     );
+}
+
+#[test]
+fn a_delivery_that_was_answered_is_answered_alike_while_the_job_is_paused() {
+    let house = house(HOOK);
+    let send = |delivery: &str, body: &str| {
+        let signature = signed(HOOK_SECRET, now(), body);
+        send(&house, PATH, &[("X-Tidegate-Signature", &signature), ("Idempotency-Key", delivery)], body)
+    };
+    assert_eq!(send("d-1", "{}").is(202).json()["run"], 1);
+    assert_eq!(house.run(&["schedules", "pause", "hooked"]).0, Some(0));
+    assert_eq!(send("d-1", "{}").is(202).json()["run"], 1);
+    send("d-2", "[]").refused_as(409);
+}
+
+#[test]
+fn a_secret_from_elsewhere_has_to_be_as_long() {
+    let file = HOOK.replace("{ env = \"HOOK_SECRET\" }", "{ file = \"secret\" }");
+    let house = house(&file);
+    let send = |secret: &str| {
+        std::fs::write(house.dir.path().join("secret"), secret).unwrap();
+        send(&house, PATH, &[("X-Tidegate-Signature", &signed(secret, now(), "{}"))], "{}")
+    };
+    send("short").refused_as(401);
+    house.until("a word of it", || crate::house::read(&house.log()).contains("less than 16 characters"));
+    send("long enough, and not to be guessed").is(202);
 }
 
 #[test]

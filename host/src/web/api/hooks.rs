@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    config::SIGNATURE_HEADER,
+    config::{SIGNATURE_HEADER, web::LEAST_SECRET},
     deliver::{self, Signed},
     engine::request,
     model::{Launch, RunId},
@@ -106,6 +106,16 @@ async fn hook(
                         tracing::error!(job = name, "the secret of its webhook is missing: {missing}")
                     })
                     .ok()
+                    .filter(|secret| {
+                        let is_long = secret.chars().count() >= LEAST_SECRET;
+                        if !is_long {
+                            tracing::error!(
+                                job = name,
+                                "the secret of its webhook has less than {LEAST_SECRET} characters: nothing is started by it"
+                            );
+                        }
+                        is_long
+                    })
             });
             // Where there is none, as much is computed.
             let known = secret.is_some();
@@ -142,6 +152,11 @@ async fn hook(
         let config = web.front().configuration().current();
         let gone = || Problem::unavailable("the job has just gone");
         let configured = config.jobs.get(&job).ok_or_else(gone)?;
+        let key = format!("webhook:{job}:{}", delivery.key);
+        // What was started before the job was paused is told still.
+        if let Some(run) = reader.run_of_key(&key)? {
+            return Ok(run);
+        }
         if reader.automations()?.get(&job).is_some_and(|automation| automation.paused.is_some()) {
             return Err(Problem::conflict(format!("the job `{job}` is paused"))
                 .hint(format!("`tidegate schedules resume {job}` lets it be started again")));
@@ -152,7 +167,6 @@ async fn hook(
             command: Vec::new(),
             reason: Some(format!("delivery {}", delivery.name)),
         };
-        let key = format!("webhook:{job}:{}", delivery.key);
         let request = request::of_job(&config, configured, launch, key).ok_or_else(gone)?;
         Ok(web.front().request(request)?)
     });
