@@ -31,7 +31,7 @@ pub struct WebConfig {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
     /// What someone without a token may do. Default: `none` where `url` or `hosts` name more than this machine, as with
-    /// a reverse proxy, else `operate`. At an address that other machines reach it is `none`, and nothing else is allowed.
+    /// a reverse proxy, or a request says that it comes through one, else `operate`. At an address that other machines reach it is `none`, and nothing else is allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anonymous: Option<Anonymous>,
 }
@@ -88,12 +88,12 @@ impl Default for Web {
 
 impl Web {
     /// What someone without a token may do at an address: nothing, where other machines reach it, or come through a proxy
-    /// and the file does not say otherwise.
-    pub fn anonymous_at(&self, address: SocketAddr) -> Option<Role> {
+    /// and the file does not say otherwise. A proxy is one that the file names, or that has a hand in the request itself.
+    pub fn anonymous_at(&self, address: SocketAddr, is_proxied: bool) -> Option<Role> {
         if !is_loopback(address.ip()) {
             return None;
         }
-        let usual = if self.is_named { Anonymous::None } else { Anonymous::Operate };
+        let usual = if self.is_named || is_proxied { Anonymous::None } else { Anonymous::Operate };
         self.anonymous.unwrap_or(usual).role()
     }
 
@@ -247,16 +247,16 @@ mod tests {
         assert!(problem[0].1.message.contains("could see everything"), "{problem:?}");
         assert!(read("0.0.0.0:4600", Some(Anonymous::Operate)).is_err());
         let open = read("0.0.0.0:4600", None).unwrap();
-        assert_eq!(open.anonymous_at(open.listen.unwrap()), None);
+        assert_eq!(open.anonymous_at(open.listen.unwrap(), false), None);
         let here = read("localhost:1", None).unwrap();
-        assert_eq!(here.anonymous_at(here.listen.unwrap()), Some(Role::Operate));
+        assert_eq!(here.anonymous_at(here.listen.unwrap(), false), Some(Role::Operate));
         // The command line may name another address than the file.
         let told = read("127.0.0.1:1", Some(Anonymous::Operate)).unwrap();
-        assert_eq!(told.anonymous_at("10.0.0.1:1".parse().unwrap()), None);
-        assert_eq!(told.anonymous_at("[::ffff:127.0.0.1]:1".parse().unwrap()), Some(Role::Operate));
+        assert_eq!(told.anonymous_at("10.0.0.1:1".parse().unwrap(), false), None);
+        assert_eq!(told.anonymous_at("[::ffff:127.0.0.1]:1".parse().unwrap(), false), Some(Role::Operate));
         // Whoever comes through a proxy comes from this machine.
         let at = |config: &WebConfig, url| {
-            resolve(config, url).unwrap().anonymous_at("127.0.0.1:1".parse().unwrap())
+            resolve(config, url).unwrap().anonymous_at("127.0.0.1:1".parse().unwrap(), false)
         };
         let open = WebConfig { anonymous: Some(Anonymous::Operate), ..WebConfig::default() };
         let hosts = WebConfig { hosts: vec!["tide.example.com".to_owned()], ..WebConfig::default() };
@@ -266,6 +266,9 @@ mod tests {
         assert_eq!(at(&hosts, None), None);
         let port = WebConfig { hosts: vec!["localhost:8080".to_owned()], ..WebConfig::default() };
         assert_eq!(at(&port, None), Some(Role::Operate));
+        // So it does where the proxy says so itself, and nobody has named it.
+        assert_eq!(here.anonymous_at(here.listen.unwrap(), true), None);
+        assert_eq!(told.anonymous_at("127.0.0.1:1".parse().unwrap(), true), Some(Role::Operate));
         assert_eq!(read("off", None).unwrap().listen, None);
         assert!(read("4600", None).is_err() && read("example.com:80", None).is_err());
     }

@@ -11,7 +11,7 @@ use crate::model::TokenDigests;
 /// What a token begins with, so that people and scanners for secrets know one when they see it.
 pub const PREFIX: &str = "tg_";
 
-/// What a browser gets for a token begins with this.
+/// What the sessions of a token are bound to begins with this.
 const SESSION_PREFIX: &str = "tgs_";
 
 /// Makes a token.
@@ -27,13 +27,13 @@ pub fn digests(token: &str) -> TokenDigests {
     TokenDigests { token: digest(token), session: digest(&session(token)) }
 }
 
-/// What a browser gets for a token: it opens the same door, ends with the token, and is no token itself.
-pub fn session(token: &str) -> String {
+/// What the sessions of a token are bound to: nobody can tell the token from it, and another token has another one.
+fn session(token: &str) -> String {
     let derived = Sha256::new().chain_update("tidegate session\0").chain_update(token).finalize();
     format!("{SESSION_PREFIX}{}", URL_SAFE_NO_PAD.encode(derived))
 }
 
-/// The digest by which a token or a session is known again.
+/// The digest by which a token is known again.
 pub fn digest(secret: &str) -> String {
     Sha256::digest(secret).iter().fold(String::with_capacity(64), |mut out, byte| {
         let _ = write!(out, "{byte:02x}");

@@ -83,7 +83,7 @@ impl From<&str> for By {
 pub struct TokenDigests {
     /// SHA-256 of the token, in hexadecimal digits.
     pub token: String,
-    /// SHA-256 of what a browser gets for it.
+    /// What the sessions of browsers are bound to that begin with it.
     pub session: String,
 }
 

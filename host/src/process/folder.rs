@@ -235,8 +235,8 @@ pub(super) fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)
 }
 
-/// Writes a file so that it is there as a whole or not at all, whatever happens.
-pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file that its owner alone can read so that it is there as a whole or not at all, whatever happens.
+pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let mut file = create_private(&fresh)?;
     file.write_all(bytes)?;

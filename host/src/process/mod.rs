@@ -23,7 +23,7 @@ mod thread;
 
 pub use capture::{capture, environment};
 pub use descriptors::{most_descriptors, raise_descriptors};
-pub use folder::{AttemptFolder, AttemptSpec, Caps, Processes, make_private, make_state_dir};
+pub use folder::{AttemptFolder, AttemptSpec, Caps, Processes, make_private, make_state_dir, write_durably};
 pub use identity::{identify, interrupt, is_alive};
 pub use ladder::Ladder;
 pub use orphans::end_orphans;

@@ -9,8 +9,9 @@
 mod attempts;
 mod identity;
 mod origin;
+mod sessions;
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, sync::atomic::AtomicBool, time::Duration};
 
 use axum::{
     Router,
@@ -25,7 +26,7 @@ use super::{Problem, extract, state::Web};
 use crate::model::By;
 pub use crate::model::Role;
 pub use attempts::Attempts;
-pub use identity::{anonymous, cookie, log_in, no_cookie, nobody, refuse};
+pub use identity::{Pass, anonymous, begin, end, log_in, no_cookie, nobody, refuse};
 
 /// The name of someone without a token.
 pub const NOBODY: &str = "anonymous";
@@ -164,6 +165,10 @@ impl Guard {
     /// Finds out who asks, and whether they may.
     async fn identify(&self, request: &mut Request, needed: Option<Role>) -> Result<(), Response> {
         let peer = request.extensions().get::<Peer>().cloned();
+        let mut pass = match self.access {
+            Access::Socket => Pass::SOCKET,
+            Access::Tcp => Pass::none(request),
+        };
         let caller = match (self.access, &peer) {
             (Access::Socket, Some(Peer::User(user))) => {
                 Some(Caller { user: user.clone(), via: "cli".to_owned(), role: Role::Operate })
@@ -171,7 +176,7 @@ impl Guard {
             // A signature says enough.
             (Access::Tcp, Some(_)) if is_hook(request.uri().path()) => None,
             (Access::Tcp, Some(peer)) => {
-                match identity::of(&self.web, peer, request.headers()).await {
+                match identity::of(&self.web, peer, request.headers(), &mut pass).await {
                     Ok(caller) => caller,
                     // Who asks for nothing in particular need not show anything.
                     Err(_) if needed.is_none() => None,
@@ -190,10 +195,16 @@ impl Guard {
                     );
                     return Err(problem.hint("this takes a token with the role `operate`").into_response());
                 }
-                _ => return Err(unknown("this takes a token").into_response()),
+                _ => {
+                    let problem = unknown("this takes a token");
+                    return Err(
+                        if pass.is_proxied { problem.hint(THROUGH_PROXY) } else { problem }.into_response()
+                    );
+                }
             }
         }
         request.extensions_mut().insert(Who(caller));
+        request.extensions_mut().insert(pass);
         if peer.is_none() {
             // Nobody can say where it comes from: no door lets such a request in.
             return Err(Problem::unavailable("nobody knows where this comes from").into_response());
@@ -201,6 +212,10 @@ impl Guard {
         Ok(())
     }
 }
+
+/// What to do where someone without a token comes through a proxy.
+const THROUGH_PROXY: &str = "this came through a proxy: send `Authorization: Bearer TOKEN`, or log in with a token; `tidegate \
+     token new NAME` makes one, and `anonymous` in `[web]` says what those without one may do";
 
 /// Nobody knows who asks: 401.
 fn unknown(detail: &str) -> Problem {
@@ -289,4 +304,8 @@ pub struct Memory {
     pub attempts: Attempts,
     /// The tokens, as they were read last.
     tokens: identity::Tokens,
+    /// The sessions of browsers.
+    sessions: identity::Opened,
+    /// Whether it was said that somebody came through a proxy.
+    knows_proxy: AtomicBool,
 }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{extract::State, http::HeaderMap, response::Response};
+use axum::{Extension, extract::State, http::HeaderMap, response::Response};
 use serde::Deserialize;
 use tokio::{
     sync::{Semaphore, broadcast},
@@ -27,7 +27,7 @@ use self::{
     message::{Hello, LiveMessage, ProjectChanged, Resync},
     stream::{Messages, Seat},
 };
-use super::{Problem, extract::Query, state::Web};
+use super::{Problem, extract::Query, guard::Pass, state::Web};
 use crate::model::RunId;
 
 pub use self::stream::{last_event_id, message, stream};
@@ -40,6 +40,9 @@ const WAITING: usize = 256;
 
 /// Whoever has missed more events than that fetches anew.
 const REPLAYED: u64 = 5_000;
+
+/// How often whoever hears nothing is asked whether they still may: a session may have come to its end meanwhile.
+const ASKED_AGAIN: Duration = Duration::from_secs(30);
 
 /// What comes a moment later is taken together.
 const TOGETHER: Duration = Duration::from_millis(20);
@@ -183,11 +186,11 @@ pub fn router() -> OpenApiRouter<Web> {
     OpenApiRouter::new().routes(routes!(live))
 }
 
-/// What happens, while it happens: server-sent events. The state of what changed is sent, to be put in the place of what was known.
+/// What happens, while it happens: server-sent events. It ends with the right to it. The state of what changed is sent, to be put in the place of what was known.
 ///
 /// The name of each message is its `event`; its data is what the schema calls `data`. The id is the number of an event of the store:
-/// with it as `Last-Event-ID` (or `after`) nothing is missed, unless `resync` says so. It comes behind all messages up to that
-/// event. A state is newer than what was fetched where its `as_of` is higher.
+/// with it as `Last-Event-ID` (or `after`) nothing is missed, unless `resync` says so. The last message up to that event has it, or
+/// it comes by itself where there is none. A state is newer than what was fetched where its `as_of` is higher.
 #[utoipa::path(get, path = "/live", tag = "live",
     params(Wanted, ("Last-Event-ID" = Option<String>, Header, description = "The last id that was heard; goes before `after`")),
     responses(
@@ -198,6 +201,7 @@ pub fn router() -> OpenApiRouter<Web> {
     ))]
 async fn live(
     State(web): State<Web>,
+    Extension(pass): Extension<Pass>,
     Query(mut wanted): Query<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -210,21 +214,24 @@ async fn live(
     let batches = web.live().batches.subscribe();
     let newest = web.read(|_, reader| Ok(reader.newest_event()?)).await?;
     let (messages, response) = stream(seat);
-    tokio::spawn(tell(web, messages, batches, newest, wanted));
+    tokio::spawn(tell(web, messages, batches, newest, (wanted, pass)));
     Ok(response)
 }
 
 /// Tells one client what has changed; of nodes, those of a run only where it wants that.
 async fn send(messages: &mut Messages, batch: &Batch, run: Option<RunId>) -> Option<()> {
     let wanted = |of: &Option<RunId>| run.is_none() || of.is_none() || *of == run;
-    for (_, text) in batch.messages.iter().filter(|(of, _)| wanted(of)) {
-        messages.send(text.clone()).await?;
+    let mut texts: Vec<_> =
+        batch.messages.iter().filter(|(of, _)| wanted(of)).map(|(_, text)| text.clone()).collect();
+    // The id comes with the last: who has lost the connection before it has not heard all.
+    if let Some(until) = batch.until {
+        let last = texts.pop().unwrap_or_else(|| Bytes::from_static(b"\n"));
+        texts.push(stream::with_id(until, &last));
     }
-    // The id comes last: who has lost the connection before it has not heard all.
-    match batch.until {
-        Some(until) => messages.send(stream::id(until)).await,
-        None => Some(()),
+    for text in texts {
+        messages.send(text).await?;
     }
+    Some(())
 }
 
 async fn tell(
@@ -232,7 +239,7 @@ async fn tell(
     mut messages: Messages,
     mut batches: broadcast::Receiver<Arc<Batch>>,
     newest: u64,
-    wanted: Wanted,
+    (wanted, pass): (Wanted, Pass),
 ) -> Option<()> {
     let mut told = newest;
     let hello = Hello {
@@ -250,13 +257,19 @@ async fn tell(
     told = first.until.unwrap_or(told);
     send(&mut messages, &first, wanted.run).await?;
     loop {
-        let batch = match messages.wait(batches.recv()).await? {
-            Ok(batch) => batch,
-            Err(broadcast::error::RecvError::Lagged(_)) => {
+        let heard = messages.wait(time::timeout(ASKED_AGAIN, batches.recv())).await?;
+        // That a token is revoked, a session has ended or the configuration is another one comes as a batch too.
+        if !pass.holds(&web).await {
+            return None;
+        }
+        let batch = match heard {
+            Err(_) => continue,
+            Ok(Ok(batch)) => batch,
+            Ok(Err(broadcast::error::RecvError::Lagged(_))) => {
                 batches = batches.resubscribe();
                 Arc::new(Batch::resync(*web.front().news().borrow()))
             }
-            Err(broadcast::error::RecvError::Closed) => return None,
+            Ok(Err(broadcast::error::RecvError::Closed)) => return None,
         };
         match batch.until {
             Some(until) if until <= told => continue,

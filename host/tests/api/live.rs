@@ -222,6 +222,9 @@ fn what_else_happens_is_named() {
     shop.run(&["schedules", "pause", "build"]).code(0);
     let message = stream.until("the job", |message| message.event == "job");
     assert_eq!(message.data, serde_json::json!({ "job": "build" }));
+    stream.until("the trail", |message| message.event == "audit");
+    shop.run(&["token", "new", "ana", "--role", "read"]).code(0);
+    stream.until("the trail of tokens", |message| message.event == "audit");
     shop.append("tidegate.toml", "\n[jobs.other]\nsteps = [\"dbt build\"]\n");
     stream.until("the configuration", |message| message.event == "configuration");
     shop.wait_for("the project", || api.get("/status")["projects"][0]["name"] == "tiny");
@@ -234,4 +237,23 @@ fn what_else_happens_is_named() {
     raw.read_exact(&mut beginning).unwrap();
     assert_eq!(&beginning, b"HTTP/1.1 200");
     std::thread::sleep(MOMENT);
+}
+
+#[test]
+fn who_may_look_no_more_hears_no_more_of_runs_and_logs() {
+    let shop = tiny();
+    let api = Api::of(&shop);
+    let client = shop.start(&["run", "build"]);
+    let mut happens = api.follow("/live", None);
+    happens.until("the held model", |m| m.event == "node" && m.data.to_string().contains("\"running\""));
+    let mut log = api.follow("/runs/1/log/live", None);
+    log.until("a line", |message| message.event == "lines");
+    shop.append("tidegate.toml", "\n[web]\nanonymous = \"none\"\n");
+    while happens.next().is_some() {}
+    while let Some(message) = log.next() {
+        assert_ne!(message.event, "end", "the run goes on");
+    }
+    assert_eq!(api.send("/status").status(), 401);
+    shop.release();
+    shop.end(client).code(1);
 }

@@ -1,6 +1,13 @@
 //! Tokens and roles: who may look, who may change something, and what becomes of a token that is revoked.
 
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 use crate::house::{Answer, House, read};
 
@@ -122,6 +129,12 @@ fn a_session_is_a_cookie_that_scripts_cannot_read_and_outlives_the_host() {
     let out = house.ask("DELETE", "/api/v1/session", &[("Cookie", &cookie)], None).is(200);
     assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"), "{out:?}");
     assert_eq!(out.json()["role"], serde_json::Value::Null);
+    // Whoever has kept a copy of it has nothing, of this host and of the next.
+    house.get("/api/v1/status", &[("Cookie", &cookie)]).refused_as(401);
+    house.stop();
+    house.serve();
+    let cookie = format!("tidegate-{}={value}", house.address.port());
+    house.get("/api/v1/status", &[("Cookie", &cookie)]).refused_as(401);
     house.get("/api/v1/status", &[("Cookie", "tidegate-1=x")]).refused_as(401);
 }
 
@@ -179,7 +192,9 @@ fn what_a_proxy_asks_for_itself_is_no_token() {
     }
     let both = bearer(&token);
     house.get("/api/v1/status", &[basic, ("Authorization", &both)]).is(200);
-    house.get("/api/v1/status", &[("Authorization", &both), ("Authorization", "Bearer tg_x")]).refused_as(401);
+    house
+        .get("/api/v1/status", &[("Authorization", &both), ("Authorization", "Bearer tg_x")])
+        .refused_as(401);
 }
 
 #[test]
@@ -190,6 +205,72 @@ fn who_has_no_token_may_only_look_where_the_file_says_so() {
     // The file is read again while the host works.
     house.configure(NONE);
     house.until("the new configuration", || house.get("/api/v1/status", &[]).status == 401);
+}
+
+/// Listens to what happens; tells of the first message, and of the end.
+fn listen(house: &House, (name, value): (&str, &str)) -> mpsc::Receiver<()> {
+    let mut stream = TcpStream::connect(house.address).unwrap();
+    write!(stream, "GET /api/v1/live HTTP/1.1\r\nHost: {}\r\n{name}: {value}\r\n\r\n", house.host()).unwrap();
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        if lines.any(|line| line == "event: hello") {
+            let _ = tell.send(());
+            // A stream that ends says so with a chunk of no length.
+            lines.find(|line| line == "0");
+            let _ = tell.send(());
+        }
+    });
+    told.recv_timeout(Duration::from_secs(60)).unwrap();
+    told
+}
+
+#[test]
+fn who_may_look_no_more_hears_no_more() {
+    let house = House::with(NONE, "127.0.0.1:0");
+    let ends = |told: mpsc::Receiver<()>| told.recv_timeout(Duration::from_secs(60)).unwrap();
+    let token = house.token("ana", "read");
+    let by_token = listen(&house, ("Authorization", &bearer(&token)));
+    let login = |token: &str| {
+        cookie_of(&house.post("/api/v1/session", &[], &format!("{{\"token\": \"{token}\"}}")).is(200))
+    };
+    let (one, other) = (login(&token), login(&token));
+    let (by_session, by_other) = (listen(&house, ("Cookie", &one)), listen(&house, ("Cookie", &other)));
+    house.ask("DELETE", "/api/v1/session", &[("Cookie", &one)], None).is(200);
+    ends(by_session);
+    assert!(by_token.try_recv().is_err() && by_other.try_recv().is_err(), "the others go on");
+    assert_eq!(house.run(&["token", "rotate", "ana"]).0, Some(0));
+    ends(by_token);
+    ends(by_other);
+    house.configure("[web]\nanonymous = \"read\"\n");
+    house.until("the new configuration", || house.get("/api/v1/status", &[]).status == 200);
+    let nobody = listen(&house, ("Accept", "text/event-stream"));
+    house.configure(NONE);
+    ends(nobody);
+}
+
+#[test]
+fn who_comes_through_a_proxy_shows_a_token_unless_the_file_says_otherwise() {
+    let house = House::new();
+    let here = [("Host", &*format!("127.0.0.1:{}", house.address.port()))];
+    house.get("/api/v1/status", &here).is(200);
+    let token = bearer(&house.token("ana", "read"));
+    for told in ["X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "Forwarded"] {
+        let through = [here[0], (told, "192.0.2.7")];
+        let problem = house.get("/api/v1/status", &through).refused_as(401).json();
+        assert!(problem["hint"].as_str().unwrap().contains("through a proxy"), "{problem}");
+        house.post(RELOAD, &through, "").refused_as(401);
+        let session = house.get("/api/v1/session", &through).is(200).json();
+        assert_eq!((&session["login_required"], &session["role"]), (&true.into(), &().into()));
+        house.get("/api/v1/status", &[here[0], (told, "192.0.2.7"), ("Authorization", &token)]).is(200);
+    }
+    // As nginx speaks that was told nothing but where to pass it on.
+    let plain = format!("GET /api/v1/status HTTP/1.0\r\nHost: {}\r\nConnection: close\r\n\r\n", here[0].1);
+    house.send(plain.as_bytes()).refused_as(401);
+    house.until("a warning", || read(&house.log()).contains("through a proxy"));
+    assert_eq!(read(&house.log()).matches("through a proxy").count(), 1, "once");
+    let open = House::with("[web]\nanonymous = \"read\"\n", "127.0.0.1:0");
+    open.get("/api/v1/status", &[("X-Forwarded-For", "192.0.2.7")]).is(200);
 }
 
 #[test]

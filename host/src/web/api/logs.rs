@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{extract::State, http::HeaderMap, response::Response};
+use axum::{Extension, extract::State, http::HeaderMap, response::Response};
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::time;
 use utoipa::{IntoParams, ToSchema};
@@ -16,6 +16,7 @@ use crate::{
         Problem,
         download::{self, Source},
         extract::{Json, Path, Query, number_in},
+        guard::Pass,
         live,
         log::{Filter, LogPage, LogRow, Place, RunLog},
         state::Web,
@@ -191,6 +192,7 @@ const LINES: usize = 1_000;
     ))]
 async fn run_log_live(
     State(web): State<Web>,
+    Extension(pass): Extension<Pass>,
     Path(id): Path<RunId>,
     Query(mut wanted): Query<Wanted>,
     headers: HeaderMap,
@@ -206,7 +208,8 @@ async fn run_log_live(
     let (mut messages, response) = live::stream(seat);
     tokio::spawn(async move {
         let mut news = web.front().news();
-        loop {
+        // Whoever may look no more hears no more.
+        while pass.holds(&web).await {
             if news.has_changed().unwrap_or(false) {
                 news.mark_unchanged();
                 match web.work(outline).await {

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, Method, StatusCode, Uri, Version, header},
 };
 
 use crate::{
@@ -105,6 +105,15 @@ pub fn check_host(request: &Request, names: &Names) -> Result<(), Problem> {
     let host = host.to_str().ok().filter(|host| is_known(host));
     let named = |uri: &Uri| uri.authority().is_none_or(|authority| is_known(authority.as_str()));
     if host.is_some() && named(request.uri()) { Ok(()) } else { Err(refused()) }
+}
+
+/// Whether a request says that it comes through a proxy. HTTP/1.0 is what proxies speak that say nothing else of themselves: no
+/// browser does.
+pub fn is_proxied(request: &Request) -> bool {
+    let tells = |name: &HeaderName| {
+        matches!(name.as_str(), "forwarded" | "x-real-ip") || name.as_str().starts_with("x-forwarded-")
+    };
+    request.version() <= Version::HTTP_10 || request.headers().keys().any(tells)
 }
 
 /// Refuses what a page of another site makes a browser ask.

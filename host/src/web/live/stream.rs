@@ -87,9 +87,9 @@ pub fn message(event: &str, id: &str, data: &impl Serialize) -> Bytes {
     .into()
 }
 
-/// An id by itself, which a client remembers and does not hear of.
-pub(super) fn id(number: u64) -> Bytes {
-    format!("id: {number}\n\n").into()
+/// A message with an id before it; without a message an id by itself, which a client remembers and does not hear of.
+pub(super) fn with_id(number: u64, message: &[u8]) -> Bytes {
+    [format!("id: {number}\n").as_bytes(), message].concat().into()
 }
 
 /// The id of the last message that a client has heard, as it says itself when it comes again.
