@@ -57,6 +57,8 @@ pub(super) const TRAIL_OF_USER: &str = "SELECT id, at, user, via, action, object
 pub(super) const TRAIL_OF_ACTION: &str = "SELECT id, at, user, via, action, object, detail FROM audit WHERE id < ?2 AND action = ?3 ORDER BY id DESC LIMIT ?1";
 pub(super) const TRAIL_OF_BOTH: &str = "SELECT id, at, user, via, action, object, detail FROM audit WHERE id < ?2 AND user = ?3 AND action = ?4 ORDER BY id DESC LIMIT ?1";
 
+pub(super) const DEEDS: &str = "SELECT EXISTS (SELECT 1 FROM audit WHERE id > ?1 AND id <= ?2)";
+
 /// What an entry says of someone's doing, and when.
 fn deed_of(entry: &Entry) -> Option<(Timestamp, Deed)> {
     Some(match entry {
@@ -176,6 +178,12 @@ impl Reader {
                 .collect::<rusqlite::Result<Vec<_>>>(),
         };
         rows().map_err(|e| explain(path, e))?.into_iter().collect()
+    }
+
+    /// Whether someone did something behind an event, up to another one.
+    pub fn has_deeds(&self, after: u64, until: u64) -> Result<bool, StoreError> {
+        let found = self.query(DEEDS, params![signed(after), signed(until)], |row| row.get(0))?;
+        Ok(found.first().copied().unwrap_or_default())
     }
 
     /// The tokens, by name.

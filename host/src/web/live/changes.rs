@@ -118,6 +118,9 @@ pub fn behind(
         }
     }
     messages.extend(jobs.into_iter().map(|job| (None, message("job", "", &JobChanged { job }))));
+    if reader.has_deeds(after, until)? {
+        messages.push((None, message("audit", "", &Changed {})));
+    }
     messages.extend(subjects.iter().filter_map(|subject| Some((None, of_subject(subject)?))));
     if status {
         messages.push((None, message("status", "", &Changed {})));
@@ -305,7 +308,6 @@ fn of_subject(subject: &str) -> Option<Bytes> {
             let changed = AssetChanged { project: project.to_owned(), unique_id: unique_id.to_owned() };
             message("asset", "", &changed)
         }
-        "audit" => message("audit", "", &Changed {}),
         _ => return None,
     })
 }
