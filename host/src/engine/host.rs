@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::net::UnixListener,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64, mpsc},
     thread::{self, JoinHandle},
@@ -285,5 +285,26 @@ fn listen(state_dir: &Path) -> io::Result<UnixListener> {
         _ => {}
     }
     let (short, _dir) = short_path(&path)?;
-    UnixListener::bind(short)
+    let socket = UnixListener::bind(&short)?;
+    // Whatever the umask says. Until then the folder keeps others out, and whoever answers looks who it is.
+    fs::set_permissions(&short, fs::Permissions::from_mode(0o600))?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_can_open_the_socket_wherever_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        // Longer than the path of a socket may be.
+        let deep = dir.path().join("d".repeat(120));
+        fs::create_dir(&deep).unwrap();
+        for state_dir in [dir.path(), &deep] {
+            let _socket = listen(state_dir).unwrap();
+            let mode = fs::metadata(socket_path(state_dir)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
 }

@@ -59,6 +59,13 @@ pub fn open_socket(
                 continue;
             };
             let Ok(credentials) = stream.peer_cred() else { continue };
+            if !may_come(credentials.uid(), nix::unistd::geteuid().as_raw()) {
+                tracing::warn!(
+                    uid = credentials.uid(),
+                    "another user of this machine was turned away at the socket"
+                );
+                continue;
+            }
             let (users, router) = (Arc::clone(&users), router.clone());
             talks.spawn(async move {
                 let peer = Peer::User(users.name(credentials.uid()).await);
@@ -138,6 +145,11 @@ impl Users {
     }
 }
 
+/// Whether a user may ask at the socket, where everything is allowed: whoever the host works for, and root.
+fn may_come(user: u32, own: u32) -> bool {
+    user == own || user == 0
+}
+
 fn user(uid: u32) -> String {
     match nix::unistd::User::from_uid(uid.into()) {
         Ok(Some(user)) => user.name,
@@ -179,5 +191,11 @@ mod tests {
         for (descriptors, most) in [(0, 1), (256, 128), (1024, 512), (1 << 16, 1000), (u64::MAX, 1000)] {
             assert_eq!(most_connections(descriptors), most, "{descriptors}");
         }
+    }
+
+    #[test]
+    fn the_socket_is_for_its_owner_and_for_root() {
+        assert!(may_come(1000, 1000) && may_come(0, 1000) && may_come(0, 0));
+        assert!(!may_come(1001, 1000) && !may_come(1000, 0));
     }
 }
