@@ -84,6 +84,19 @@ fn plain(project: &Project, asset: &Asset) -> Option<String> {
     (fqns.filter(|fqn| is_meant(fqn)).count() == 1).then(|| asset.selector())
 }
 
+/// Keys of a selection that are those of no asset of a project.
+pub fn unknown_keys(project: &Project, selection: &[String]) -> BTreeSet<String> {
+    let keys = selection.iter().flat_map(|part| part.split(',')).filter_map(split).map(|(_, key, _)| key);
+    let is_unknown = |key: &&str| project.assets_by_key(key).next().is_none();
+    keys.filter(is_unknown).map(str::to_owned).collect()
+}
+
+/// A selection without the parts that select nothing in a project, since they have a key that is that of none of its assets.
+pub fn without_unknown(project: &Project, mut selection: Vec<String>) -> Vec<String> {
+    selection.retain(|part| unknown_keys(project, std::slice::from_ref(part)).is_empty());
+    selection
+}
+
 /// The unique ids that a selection holds, those of checks included. dbt is asked where it takes more than keys, once for
 /// each state of the project.
 pub fn resolve(

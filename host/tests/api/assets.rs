@@ -228,3 +228,22 @@ fn what_dbt_would_not_resolve_just_now_it_is_not_asked_again() {
     assert_eq!(asked(), said);
     assert!(mark.exists());
 }
+
+#[test]
+fn a_key_that_one_project_knows_is_looked_for_in_all() {
+    let shop = Sandbox::models(&[("orders", "select 1 as id")]);
+    shop.write("other/dbt_project.yml", "name: other\nversion: '1.0'\nprofile: tiny\n");
+    shop.write("other/models/visits.sql", "select 1 as id");
+    shop.write("other/profiles.yml", &shop.read("profiles.yml"));
+    shop.append("tidegate.toml", "\n[projects.other]\ndir = \"other\"\n");
+    let service = shop.serve(&[]);
+    let api = Api::of(&service);
+    let found = |query: &str| ids(&api.all(&format!("/assets?{query}"), 50));
+    assert_eq!(found(""), ["model.other.visits", "model.tiny.orders"]);
+    assert_eq!(found("select=key:orders"), ["model.tiny.orders"]);
+    assert_eq!(found("select=%2Bkey:visits"), ["model.other.visits"]);
+    assert_eq!(found("select=key:orders+key:visits"), ["model.other.visits", "model.tiny.orders"]);
+    assert!(api.refused("/assets?select=key:nothing", 400).contains("`nothing`"));
+    assert!(api.refused("/assets?select=key:orders+key:nothing", 400).contains("`nothing`"));
+    assert!(api.refused("/assets?project=other&select=key:orders", 400).contains("project `other`"));
+}

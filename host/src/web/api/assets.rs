@@ -72,9 +72,16 @@ fn page(
     let mut page = AssetPage { items: Vec::new(), next: None, total: 0 };
     let mut last = None;
     let mut more = false;
-    for (name, opened, standings) in shelves(web, reader, &wanted.project)? {
+    let shelves = shelves(web, reader, &wanted.project)?;
+    let selection = wanted.selection();
+    let is_strict = !wanted.project.is_empty() || nobody_knows_a_key(&shelves, selection.as_deref());
+    for (name, opened, standings) in shelves {
         let project = &opened.project;
-        let selected = match wanted.selection() {
+        let words = selection.clone().map(|words| match is_strict {
+            true => words,
+            false => selection::without_unknown(project, words),
+        });
+        let selected = match words {
             None => None,
             Some(words) => match selected(web, &name, &opened, &words, asking)? {
                 Some(ids) => Some(ids),
@@ -184,6 +191,15 @@ fn shelves(web: &Web, reader: &Reader, wanted: &[String]) -> Result<Vec<Shelved>
     opened(web, wanted)?.into_iter().map(with_standings).collect()
 }
 
+/// Whether a selection has a key that no asset of any project has. One that only some projects know is no mistake.
+fn nobody_knows_a_key(shelves: &[Shelved], selection: Option<&[String]>) -> bool {
+    let unknown = |(_, opened, _): &Shelved| {
+        selection.map(|words| selection::unknown_keys(&opened.project, words)).unwrap_or_default()
+    };
+    let by_all = shelves.iter().map(unknown).reduce(|one, other| &one & &other);
+    by_all.is_some_and(|keys| !keys.is_empty())
+}
+
 /// The unique ids of a selection; none where dbt would have to be asked, and may not be. dbt refuses what makes no sense.
 fn selected(
     web: &Web,
@@ -192,6 +208,9 @@ fn selected(
     words: &[String],
     asking: Asking,
 ) -> Result<Option<BTreeSet<String>>, Problem> {
+    if words.is_empty() {
+        return Ok(Some(BTreeSet::new()));
+    }
     let (config, state_dir) = (web.project(project)?, web.front().state_dir());
     let bad = |refusal: Refusal| Problem { hint: refusal.hint, ..Problem::bad(refusal.message) };
     if let Some(known) = selection::known(state_dir, &config, opened, words).map_err(bad)? {
