@@ -148,6 +148,10 @@ const LOOKED_AT: usize = 1_000;
 impl Reader {
     /// Searches the runs, newest first.
     pub fn search(&self, search: &RunSearch) -> Result<RunsFound, StoreError> {
+        self.at_one_moment(|| self.found(search))
+    }
+
+    fn found(&self, search: &RunSearch) -> Result<RunsFound, StoreError> {
         let wanted = search.limit.max(1) as usize;
         let mut before = search.before.map_or(i64::MAX, |run| signed(run.0));
         let (mut runs, mut looked_at) = (Vec::new(), 0);
@@ -157,7 +161,6 @@ impl Reader {
             for id in &ids {
                 before = *id;
                 looked_at += 1;
-                // It may have been forgotten meanwhile.
                 let Some(run) = self.body(*id)? else { continue };
                 if !search.finds(&run) {
                     continue;
@@ -189,7 +192,7 @@ impl Reader {
                 ids.extend(self.query(IDS_IN_STATE, params![before, most, state.as_str()], read)?);
             }
             ids.sort_unstable_by(|a, b| b.cmp(a));
-            // A run may change its state between two looks.
+            // A state may be named twice.
             ids.dedup();
             ids.truncate(limit);
             return Ok(ids);
@@ -367,9 +370,11 @@ impl Reader {
             .collect()
     }
 
-    /// Reads several things as they were at one moment. No reading of it may do so too.
+    /// Reads several things as they were at one moment: within another such reading, as they were at its moment.
     pub fn at_one_moment<T, E: From<StoreError>>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let Some((conn, path)) = self.connection() else { return read() };
+        let Some((conn, path)) = self.connection().filter(|(conn, _)| conn.is_autocommit()) else {
+            return read();
+        };
         let moment = conn.unchecked_transaction().map_err(|e| super::schema::explain(path, e))?;
         let done = read();
         drop(moment);

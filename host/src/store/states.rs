@@ -123,10 +123,13 @@ impl Reader {
         to: Timestamp,
         most: u32,
     ) -> Result<(Vec<RunSpan>, bool), StoreError> {
-        let mut rows = self.query(ENDED_SINCE, params![micros(from), micros(to), most + 1], span)?;
+        // A run that ends between the two would be in neither.
+        let (mut rows, open) = self.at_one_moment(|| {
+            let ended = self.query(ENDED_SINCE, params![micros(from), micros(to), most + 1], span)?;
+            Ok((ended, self.query(NOT_ENDED, params![micros(to), most + 1], span)?))
+        })?;
         let all = rows.len() <= most as usize;
         rows.truncate(most as usize);
-        let open = self.query(NOT_ENDED, params![micros(to), most + 1], span)?;
         let all = all && open.len() <= most as usize;
         rows.extend(open.into_iter().take(most as usize));
         let mut runs = rows
