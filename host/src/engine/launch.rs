@@ -15,8 +15,8 @@ use crate::{
     config::{self, Config},
     dbt::{self, exact_selectors},
     model::{
-        Gate, Launch, NodeState, Parameters, Project, ResourceType, RunRequest, Selection, StepRequest,
-        nearest,
+        Gate, Launch, NodeCommand, NodeState, Parameters, Project, ResourceType, RunId, RunRequest,
+        Selection, StepRequest, nearest,
     },
     project::Opened,
     store::{Reader, StoreError},
@@ -305,8 +305,37 @@ fn check_target(project: &config::Project, own: Option<&str>, target: &str) -> R
     })
 }
 
+/// The same of a run that did what was left of another one: the whole of that is another thing. It is no run of the job, so that
+/// what the job says of the call is said by the launch.
+fn left_again(request: &RunRequest, resumed: RunId) -> Wanted {
+    let first = request.steps.first().map(|step| step.args.as_slice()).unwrap_or_default();
+    let command = match (&request.selection, request.steps.len()) {
+        (Some(selection), _) => selection.command,
+        (None, 1) => dbt::selection_of(first).command,
+        // All that several steps do with nodes.
+        (None, _) => NodeCommand::Build,
+    };
+    let job = &request.configuration["job"];
+    let mut parameters = Parameters { select: Vec::new(), exclude: Vec::new(), ..request.parameters.clone() };
+    parameters.target = parameters.target.or_else(|| job["target"].as_str().map(str::to_owned));
+    parameters.full_refresh = parameters.full_refresh.or(dbt::is_full_refresh(first).then_some(true));
+    for (name, value) in job["vars"].as_object().into_iter().flatten() {
+        parameters.vars.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    let selection = Selection { command, failed_of: Some(resumed), ..Selection::default() };
+    Wanted {
+        what: What::Nodes { project: request.project.clone(), selection },
+        parameters,
+        ignore_gate: request.gate == Gate::Ignore,
+        priority: None,
+    }
+}
+
 /// What to launch to have the same again.
 pub fn again(request: &RunRequest) -> Wanted {
+    if let Some(resumed) = request.resumes {
+        return left_again(request, resumed);
+    }
     let what = match (&request.job, &request.selection) {
         (Some(job), _) => What::Job(job.clone()),
         (None, Some(selection)) => {
@@ -333,5 +362,33 @@ pub fn again(request: &RunRequest) -> Wanted {
         parameters: request.parameters.clone(),
         ignore_gate: request.gate == Gate::Ignore,
         priority: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_as_a_run_that_resumed_another_is_what_was_left_of_that_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("tidegate.toml");
+        let text = "[projects.shop]\n[jobs.night]\nsteps = [\"dbt seed\", \"dbt build --full-refresh\"]\n\
+             target = \"prod\"\nvars = { day = 1 }\n";
+        std::fs::write(&file, text).unwrap();
+        let config = Config::load(&file, None).unwrap();
+        let launch = Launch { user: String::new(), via: "ui".to_owned(), command: Vec::new(), reason: None };
+        let mut request = of_job(&config, &config.jobs["night"], launch, String::new()).unwrap();
+        assert_eq!(again(&request).what, What::Job("night".to_owned()));
+        request.resumes = Some(RunId(7));
+        let selection = |command| Selection { command, failed_of: Some(RunId(7)), ..Selection::default() };
+        let nodes = |command| What::Nodes { project: "shop".to_owned(), selection: selection(command) };
+        assert_eq!(again(&request).what, nodes(NodeCommand::Build));
+        request.steps.remove(0);
+        request.steps[0].args[0] = "run".to_owned();
+        let Wanted { what, parameters, .. } = again(&request);
+        assert_eq!(what, nodes(NodeCommand::Run));
+        assert_eq!((parameters.target.as_deref(), parameters.full_refresh), (Some("prod"), Some(true)));
+        assert_eq!(parameters.vars["day"], json!(1));
     }
 }
