@@ -120,6 +120,13 @@ struct Batch {
     cancelled: Vec<RunId>,
 }
 
+impl Batch {
+    /// The run that is asked for by the same key.
+    fn twin(&self, request: &RunRequest) -> Option<&(RunId, RunRequest)> {
+        self.requested.iter().find(|(_, known)| known.key == request.key)
+    }
+}
+
 /// Even when nothing is due, the clock is looked at: it may have been set.
 const LOOK_AT_THE_CLOCK: Duration = Duration::from_secs(1);
 
@@ -296,6 +303,7 @@ impl Dispatcher {
             Message::Decided { attempt, judgement } => self.decided(attempt, *judgement)?,
             Message::Pause { job, paused, by, answer } => self.pause(job, paused, by, &answer)?,
             Message::Status(answer) => drop(answer.send(self.status())),
+            Message::Waits { runs, answer } => drop(answer.send(self.waits(&runs))),
             Message::Configure(config) => {
                 self.configure(config)?;
                 // Says what it makes of settings beside notifiers: they may name what is no destination any more.

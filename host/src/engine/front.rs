@@ -2,6 +2,7 @@
 //! messages to the dispatcher and waits for the answers; it decides nothing.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::PathBuf,
     sync::{
@@ -15,7 +16,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::{Configuration, Mail, Message, Refusal, Shelf, Status, Update, tokens};
+use super::{Configuration, Mail, Message, Refusal, Shelf, Status, Taken, Update, tokens};
 use crate::{
     model::{By, HostEventKind, Launch, Role, RunId, RunRequest},
     plugins::Catalogue,
@@ -96,12 +97,18 @@ impl Known {
 impl Front {
     /// Asks for a run; gives its number once it is on record.
     pub fn request(&self, request: RunRequest) -> Result<RunId, Unable> {
+        self.launch(request).map(|taken| taken.run)
+    }
+
+    /// The same; says too whether the run is a new one.
+    pub fn launch(&self, request: RunRequest) -> Result<Taken, Unable> {
         Ok(self.asked(|answer| Message::Request { request: Box::new(request), answer })??)
     }
 
     /// Asks for what is left to do of a run; gives the number of the run that does it.
     pub fn resume(&self, run: RunId, launch: Launch) -> Result<RunId, Unable> {
-        Ok(self.asked(|answer| Message::Resume { run, launch, answer })??)
+        let taken: Taken = self.asked(|answer| Message::Resume { run, launch, answer })??;
+        Ok(taken.run)
     }
 
     /// Asks for a run to be stopped; returns once that is on record.
@@ -181,6 +188,11 @@ impl Front {
             },
         };
         Ok(Status { listening: self.listening().map(|address| format!("http://{address}")), ..status })
+    }
+
+    /// What runs wait for, in words; of those that wait for nothing there is none.
+    pub fn waits(&self, runs: Vec<RunId>) -> Result<BTreeMap<RunId, String>, Unable> {
+        self.asked(|answer| Message::Waits { runs, answer })
     }
 
     /// The address at which the UI and the API answer; none where they do not, or not yet.

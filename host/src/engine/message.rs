@@ -28,12 +28,12 @@ pub type Mail = mpsc::Sender<Message>;
 
 /// A message for the dispatcher.
 pub enum Message {
-    /// Someone asks for a run; the answer is its number.
+    /// Someone asks for a run.
     Request {
         /// What is asked for.
         request: Box<RunRequest>,
         /// Where the answer goes.
-        answer: mpsc::Sender<Result<RunId, Refusal>>,
+        answer: mpsc::Sender<Result<Taken, Refusal>>,
     },
     /// Someone wants to hear of a run from here on; a snapshot comes first.
     Listen {
@@ -90,15 +90,14 @@ pub enum Message {
         /// What.
         judgement: Box<Judgement>,
     },
-    /// Someone wants what is left to do of a run that has ended to be done; the answer is the number of the run that does
-    /// it.
+    /// Someone wants what is left to do of a run that has ended to be done; the answer is the run that does it.
     Resume {
         /// Which run.
         run: RunId,
         /// Who asks, and how.
         launch: Launch,
         /// Where the answer goes.
-        answer: mpsc::Sender<Result<RunId, Refusal>>,
+        answer: mpsc::Sender<Result<Taken, Refusal>>,
     },
     /// Someone pauses or resumes what starts a job by itself.
     Pause {
@@ -113,6 +112,13 @@ pub enum Message {
     },
     /// Someone wants to know how the host is.
     Status(mpsc::Sender<Status>),
+    /// Someone wants to know what runs wait for.
+    Waits {
+        /// Which.
+        runs: Vec<RunId>,
+        /// Where the answer goes: in words, of those that wait for something.
+        answer: mpsc::Sender<BTreeMap<RunId, String>>,
+    },
     /// The configuration is another one from here on.
     Configure(Arc<Config>),
     /// A new configuration was refused, and the old one stays; or that is over.
@@ -174,6 +180,15 @@ pub enum Message {
     End(Ending),
     /// Another process takes over: the host leaves at once. The answer says that it will.
     HandOver(mpsc::Sender<()>),
+}
+
+/// A run that was asked for, and is on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Its number.
+    pub run: RunId,
+    /// Whether nobody has asked for it before by the same key.
+    pub is_new: bool,
 }
 
 /// An asset that has to be fresh.

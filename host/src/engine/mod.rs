@@ -44,7 +44,9 @@ pub use configuration::Configuration;
 pub use dispatcher::{Dispatcher, NextTick, ProjectStatus, RunStatus, Status};
 pub use front::{Front, Unable};
 pub use host::{Handle, Host, HostError, Role, join, serve};
-pub use message::{Delivered, DeliveryFailure, Ending, Mail, Message, Names, Refusal, Rendered, Update};
+pub use message::{
+    Delivered, DeliveryFailure, Ending, Mail, Message, Names, Refusal, Rendered, Taken, Update,
+};
 pub use per_name::PerName;
 pub use post::{alerts_of, check_settings};
 pub use preview::{Preview, PreviewLock, PreviewNode, PreviewStep, preview};

@@ -18,7 +18,7 @@ use std::{
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use super::{Dispatcher, Mail, Message, Refusal, Start, Update, World, WriteLocks, message::Ended};
+use super::{Dispatcher, Mail, Message, Refusal, Start, Taken, Update, World, WriteLocks, message::Ended};
 use crate::{
     config, dbt,
     model::{
@@ -234,8 +234,15 @@ impl Bench {
 
     fn request(&mut self, project: &str, steps: &[&str]) -> RunId {
         self.requests += 1;
-        let request = RunRequest {
-            key: self.requests.to_string(),
+        let request = self.wanted(self.requests.to_string(), project, steps);
+        let (answer, answers) = mpsc::channel();
+        self.send(Message::Request { request: Box::new(request), answer });
+        answers.recv().unwrap().unwrap().run
+    }
+
+    fn wanted(&self, key: String, project: &str, steps: &[&str]) -> RunRequest {
+        RunRequest {
+            key,
             project: project.to_owned(),
             job: None,
             steps: steps
@@ -257,10 +264,7 @@ impl Bench {
             gate: Default::default(),
             parameters: Default::default(),
             selection: None,
-        };
-        let (answer, answers) = mpsc::channel();
-        self.send(Message::Request { request: Box::new(request), answer });
-        answers.recv().unwrap().unwrap()
+        }
     }
 
     fn end(&mut self, attempt: AttemptId, code: i32, nodes: &[(&str, &str)]) {
@@ -286,6 +290,58 @@ impl Bench {
 
 fn attempt(run: u64, step: u32) -> AttemptId {
     AttemptId { run: RunId(run), step, attempt: 1 }
+}
+
+#[test]
+fn of_each_run_in_a_long_line_it_is_said_what_it_waits_for() {
+    let mut bench = Bench::new(&[]);
+    let runs: Vec<_> = (0..30).map(|_| bench.request("shop", &["build"])).collect();
+    let (answer, answers) = mpsc::channel();
+    bench.send(Message::Waits { runs: vec![runs[0], runs[29], RunId(99)], answer });
+    let waits = answers.recv().unwrap();
+    assert_eq!(waits.keys().copied().collect::<Vec<_>>(), [runs[29]]);
+    assert!(waits[&runs[29]].contains("waiting for run 1 of"), "{waits:?}");
+}
+
+#[test]
+fn each_time_that_someone_cancels_a_run_is_on_the_trail() {
+    let mut bench = Bench::new(&[]);
+    let run = bench.request("shop", &["build"]);
+    bench.dispatcher.take(vec![]).unwrap();
+    for user in ["ada", "bob"] {
+        bench.send(Message::Cancel { run, by: crate::model::By::new(user, "ui"), answer: None });
+    }
+    let reader = Reader::open(bench.dir.path()).unwrap();
+    let filter =
+        crate::store::AuditFilter { action: Some("run.cancel".to_owned()), limit: 9, ..Default::default() };
+    let users: Vec<_> = reader.audit(&filter).unwrap().into_iter().map(|row| row.deed.user).collect();
+    assert_eq!(users, ["bob", "ada"]);
+    assert_eq!(bench.run(run).cancelled_by.as_deref(), Some("ada"), "who was first");
+}
+
+#[test]
+fn of_requests_by_one_key_that_come_together_the_same_are_one_run_and_others_are_refused() {
+    let mut bench = Bench::new(&[]);
+    let wanted = [("k", "shop"), ("k", "shop"), ("k", "web"), ("l", "web")];
+    let (messages, answers): (Vec<_>, Vec<_>) = wanted
+        .iter()
+        .map(|(key, project)| {
+            let request = Box::new(bench.wanted((*key).to_owned(), project, &["build"]));
+            let (answer, answers) = mpsc::channel();
+            (Message::Request { request, answer }, answers)
+        })
+        .unzip();
+    bench.dispatcher.take(messages).unwrap();
+    let answers: Vec<_> = answers.iter().map(|answers| answers.recv().unwrap()).collect();
+    let taken = |run, is_new| Ok(Taken { run: RunId(run), is_new });
+    assert_eq!((&answers[0], &answers[1]), (&taken(1, true), &taken(1, false)));
+    assert_eq!(answers[2].as_ref().unwrap_err().message, "`k` is the key of run 1 of something else");
+    assert_eq!(answers[3], taken(2, true));
+    // What is on record already is known as well.
+    let (answer, answers) = mpsc::channel();
+    let request = Box::new(bench.wanted("k".to_owned(), "shop", &["build"]));
+    bench.send(Message::Request { request, answer });
+    assert_eq!(answers.recv().unwrap(), taken(1, false));
 }
 
 #[test]

@@ -232,11 +232,9 @@ pub fn with_waits(web: &Web, wait: &[RunId], runs: &mut [RunSummary]) -> Result<
     if wait.is_empty() {
         return Ok(());
     }
-    let status = web.front().status()?;
-    let known: BTreeMap<_, _> =
-        status.running.into_iter().chain(status.waiting).map(|run| (run.run, run.waits_for)).collect();
-    for run in runs.iter_mut().filter(|run| wait.contains(&run.id)) {
-        run.waits_for = known.get(&run.id).cloned().flatten();
+    let mut known = web.front().waits(wait.to_vec())?;
+    for run in runs {
+        run.waits_for = known.remove(&run.id);
     }
     Ok(())
 }

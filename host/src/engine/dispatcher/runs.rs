@@ -323,7 +323,8 @@ impl Dispatcher {
 
     pub(super) fn cancel(&mut self, id: RunId, by: By) -> Result<(), StoreError> {
         let Some(run) = self.store.run(id)?.filter(|run| !run.state.is_finished()) else { return Ok(()) };
-        if run.cancelled_by.is_none() {
+        // Each time that a person asks is on record, as it makes dbt be asked once more.
+        if run.cancelled_by.is_none() || !by.is_by_itself() {
             self.commit(id, vec![EventKind::CancelRequested { by }])?;
         }
         self.wind_down(id)

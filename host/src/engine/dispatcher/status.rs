@@ -1,5 +1,7 @@
 //! How the host is, for whoever asks, and what it says in its log.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -138,6 +140,18 @@ impl Dispatcher {
             problem: None,
             listening: None,
         }
+    }
+
+    /// What runs wait for, in words.
+    pub(super) fn waits(&self, runs: &[RunId]) -> BTreeMap<RunId, String> {
+        let waits = |id: &RunId| {
+            let waits = match self.store.running_run(*id) {
+                Some(run) => self.waits_for_retry(run),
+                None => self.waits_for(*id),
+            };
+            Some((*id, waits?))
+        };
+        runs.iter().filter_map(waits).collect()
     }
 
     fn waiting(&self, id: RunId) -> Option<RunStatus> {

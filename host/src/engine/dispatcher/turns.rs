@@ -8,7 +8,7 @@ use super::{Batch, Dispatcher, UnderWay, later, limits::Due, local};
 use crate::{
     crash,
     engine::{
-        Message, Refusal,
+        Message, Refusal, Taken,
         queue::{Needs, Wait},
         request,
     },
@@ -16,10 +16,10 @@ use crate::{
     store::StoreError,
 };
 
-type Answer = mpsc::Sender<Result<RunId, Refusal>>;
+type Answer = mpsc::Sender<Result<Taken, Refusal>>;
 
 /// Whom to answer what, once it is on record.
-pub(super) type Answers = Vec<(Answer, Result<RunId, Refusal>)>;
+pub(super) type Answers = Vec<(Answer, Result<Taken, Refusal>)>;
 
 /// So many runs in a row are resumed without anybody asking: what is interrupted each time is not helped by one more.
 const RESUMED_IN_A_ROW: usize = 3;
@@ -33,10 +33,12 @@ impl Dispatcher {
         let mut batch = Batch::default();
         let mut answers: Answers = Vec::with_capacity(requests.len());
         for (request, answer) in requests {
-            let run = match self.stranger_of(&request)? {
+            let known = batch.requested.len();
+            let run = match self.stranger_of(&batch, &request)? {
                 Some(refusal) => Err(refusal),
                 None => self
                     .add_request(&mut batch, request)
+                    .map(|run| Taken { run, is_new: batch.requested.len() > known })
                     .map_err(|e| Refusal { message: e.to_string(), hint: e.hint() }),
             };
             answers.push((answer, run));
@@ -64,20 +66,24 @@ impl Dispatcher {
 
     /// Why a request cannot have its key: it is that of a run of something else, and whoever asks would take that one's end
     /// for an answer.
-    fn stranger_of(&self, request: &RunRequest) -> Result<Option<Refusal>, StoreError> {
+    fn stranger_of(&self, batch: &Batch, request: &RunRequest) -> Result<Option<Refusal>, StoreError> {
+        let refusal = |id: RunId, what: &str| Refusal {
+            hint: Some("choose another key".to_owned()),
+            ..Refusal::new(format!("`{}` is the key of run {id} of {what}", request.key))
+        };
+        // It may have been asked for a moment ago, and be committed with this one.
+        if let Some((id, twin)) = batch.twin(request) {
+            return Ok((!twin.is_like(request)).then(|| refusal(*id, "something else")));
+        }
         let Some(id) = self.store.run_of_key(&request.key)? else { return Ok(None) };
         let run = self.store.run(id)?;
         let other = |run: &&Run| !run.request.is_like(request);
-        Ok(run.as_ref().filter(other).map(|run| Refusal {
-            hint: Some("choose another key".to_owned()),
-            ..Refusal::new(format!("`{}` is the key of run {id} of {}", request.key, run.title()))
-        }))
+        Ok(run.as_ref().filter(other).map(|run| refusal(id, &run.title())))
     }
 
     /// Adds a request to what is committed together, unless its key is known, and gives the number of its run.
     pub(super) fn add_request(&self, batch: &mut Batch, request: RunRequest) -> Result<RunId, StoreError> {
-        let twin = batch.requested.iter().find(|(_, known)| known.key == request.key);
-        if let Some((run, _)) = twin {
+        if let Some((run, _)) = batch.twin(&request) {
             return Ok(*run);
         }
         if let Some(run) = self.store.run_of_key(&request.key)? {

@@ -9,7 +9,7 @@ use super::{
     world::{Happening, Universe},
 };
 use crate::{
-    engine::{Ending, Message, Refusal, request},
+    engine::{Ending, Message, Refusal, Taken, request},
     model::{Launch, RunId, Trigger},
 };
 
@@ -80,7 +80,7 @@ const OFTEN: [(Load, i64); 17] = [
 ];
 
 /// An answer that someone waits for.
-pub(super) type Waiting = (String, mpsc::Receiver<Result<RunId, Refusal>>);
+pub(super) type Waiting = (String, mpsc::Receiver<Result<Taken, Refusal>>);
 
 impl Universe {
     /// Lets everything happen for the first time.

@@ -264,7 +264,7 @@ impl Simulation {
         let mut universe = self.world.lock();
         self.waiting.retain(|(key, answers)| {
             if let Ok(answer) = answers.try_recv() {
-                answer.into_iter().for_each(|run| universe.checks.accepted(key, run));
+                answer.into_iter().for_each(|taken| universe.checks.accepted(key, taken.run));
                 return false;
             }
             true

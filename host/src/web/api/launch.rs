@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     config,
     engine::{
-        Preview, Refusal,
+        Preview, Refusal, Taken,
         launch::{LaunchError, Sources, Wanted, What, again, resolve},
     },
     model::{Launch, NodeCommand, Parameters, RunId, RunRequest, Scope, Selection},
@@ -235,7 +235,8 @@ async fn launch(
                 };
             }
             let request = request(web, body, &caller, key.unwrap_or_else(fresh_key))?;
-            Ok((web.front().request(request)?, true))
+            let Taken { run, is_new } = web.front().launch(request)?;
+            Ok((run, is_new))
         })
         .await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
