@@ -1,4 +1,4 @@
-//! Who did what, as rows: a projection of the events that outlives the runs they are of; and the tokens.
+//! Who did what, as rows: a projection of the events that outlives the runs they are of.
 
 use std::path::Path;
 
@@ -9,12 +9,14 @@ use utoipa::ToSchema;
 
 use super::{
     Entry, Reader, Retention, Store, StoreError,
+    pages::{Part, cut},
     rows::{from_json, micros, signed, timestamp, to_json},
     schema::explain,
+    tokens::save_token,
 };
 use crate::{
     fold,
-    model::{AlertEvent, Deed, Event, HostEvent, HostEventKind, JobEvent, Role, RunId, Token, TokenDigests},
+    model::{AlertEvent, Deed, Event, HostEvent, JobEvent, RunId},
 };
 
 /// What someone did, as it is on record.
@@ -42,22 +44,13 @@ pub struct AuditFilter {
     pub limit: u32,
 }
 
-/// A token as it is known again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownToken {
-    /// The token.
-    pub token: Token,
-    /// How.
-    pub digests: TokenDigests,
-}
-
 pub(super) const TRAIL: &str =
     "SELECT id, at, user, via, action, object, detail FROM audit WHERE id < ?2 ORDER BY id DESC LIMIT ?1";
 pub(super) const TRAIL_OF_USER: &str = "SELECT id, at, user, via, action, object, detail FROM audit WHERE id < ?2 AND user = ?3 ORDER BY id DESC LIMIT ?1";
 pub(super) const TRAIL_OF_ACTION: &str = "SELECT id, at, user, via, action, object, detail FROM audit WHERE id < ?2 AND action = ?3 ORDER BY id DESC LIMIT ?1";
 pub(super) const TRAIL_OF_BOTH: &str = "SELECT id, at, user, via, action, object, detail FROM audit WHERE id < ?2 AND user = ?3 AND action = ?4 ORDER BY id DESC LIMIT ?1";
 
-pub(super) const DEEDS: &str = "SELECT EXISTS (SELECT 1 FROM audit WHERE id > ?1 AND id <= ?2)";
+pub(super) const DEEDS: &str = "SELECT id FROM audit WHERE id > ?1 AND id <= ?2 LIMIT 1";
 
 /// What an entry says of someone's doing, and when.
 fn deed_of(entry: &Entry) -> Option<(Timestamp, Deed)> {
@@ -100,49 +93,6 @@ fn save(conn: &Connection, id: u64, at: Timestamp, deed: &Deed) -> rusqlite::Res
     Ok(())
 }
 
-/// Writes what an event makes of tokens.
-pub(super) fn save_token(conn: &Connection, event: &HostEvent) -> rusqlite::Result<()> {
-    let at = micros(event.at);
-    match &event.kind {
-        HostEventKind::TokenCreated { name, role, digests, .. } => conn
-            .prepare_cached(
-                "INSERT OR REPLACE INTO token (name, role, digest, session, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(params![name, role.as_str(), digests.token, digests.session, at])?,
-        HostEventKind::TokenRotated { name, digests, .. } => conn
-            .prepare_cached("UPDATE token SET digest = ?2, session = ?3, rotated_at = ?4 WHERE name = ?1")?
-            .execute(params![name, digests.token, digests.session, at])?,
-        HostEventKind::TokenRevoked { name, .. } => {
-            conn.prepare_cached("DELETE FROM token WHERE name = ?1")?.execute([name])?
-        }
-        _ => 0,
-    };
-    Ok(())
-}
-
-fn load_tokens(conn: &Connection, path: &Path) -> Result<Vec<KnownToken>, StoreError> {
-    let read = |row: &Row<'_>| {
-        Ok(KnownToken {
-            token: Token {
-                name: row.get(0)?,
-                // What nobody knows may do the least.
-                role: if row.get::<_, String>(1)? == "operate" { Role::Operate } else { Role::Read },
-                created_at: timestamp(row.get(4)?),
-                rotated_at: row.get::<_, Option<i64>>(5)?.map(timestamp),
-            },
-            digests: TokenDigests { token: row.get(2)?, session: row.get(3)? },
-        })
-    };
-    let rows = || {
-        conn.prepare_cached(
-            "SELECT name, role, digest, session, created_at, rotated_at FROM token ORDER BY name",
-        )?
-        .query_map([], read)?
-        .collect::<rusqlite::Result<Vec<_>>>()
-    };
-    rows().map_err(|e| explain(path, e))
-}
-
 fn row(path: &Path, row: &Row<'_>) -> rusqlite::Result<Result<AuditRow, StoreError>> {
     let deed = Deed {
         user: row.get(2)?,
@@ -180,30 +130,23 @@ impl Reader {
         rows().map_err(|e| explain(path, e))?.into_iter().collect()
     }
 
-    /// Whether someone did something behind an event, up to another one.
-    pub fn has_deeds(&self, after: u64, until: u64) -> Result<bool, StoreError> {
-        let found = self.query(DEEDS, params![signed(after), signed(until)], |row| row.get(0))?;
-        Ok(found.first().copied().unwrap_or_default())
+    /// A page of the same: as many as the filter says.
+    pub fn audit_page(&self, filter: &AuditFilter) -> Result<Part<AuditRow>, StoreError> {
+        let one_more = AuditFilter { limit: filter.limit + 1, ..filter.clone() };
+        let rows = self.audit(&one_more)?;
+        Ok(cut(rows.into_iter().map(|row| (row.id, row)).collect(), filter.limit))
     }
 
-    /// The tokens, by name.
-    pub fn tokens(&self) -> Result<Vec<KnownToken>, StoreError> {
-        match self.connection() {
-            Some((conn, path)) => load_tokens(conn, path),
-            None => Ok(Vec::new()),
-        }
+    /// Whether someone did something behind an event, up to another one.
+    pub fn has_deeds(&self, after: u64, until: u64) -> Result<bool, StoreError> {
+        let found = self.query(DEEDS, params![signed(after), signed(until)], |row| row.get::<_, i64>(0))?;
+        Ok(!found.is_empty())
     }
 }
 
 impl Store {
-    /// The tokens, by name.
-    pub fn tokens(&self) -> Result<Vec<KnownToken>, StoreError> {
-        let (conn, path) = self.connection();
-        load_tokens(conn, path)
-    }
-
     /// Makes the trail anew from the events that are there, and the tokens; says whether both were as these tell. What is on
-    /// the trail of runs that have been forgotten stays as it is.
+    /// the trail of runs that have been forgotten stays as it is, and what is older than all that it keeps does not come back.
     pub fn rebuild_audit(&mut self) -> Result<bool, StoreError> {
         let tokens = self.tokens()?;
         let (conn, path) = self.connection_mut();
@@ -225,11 +168,17 @@ impl Store {
         };
         let events = events().map_err(sql)?;
         transaction.execute("DELETE FROM token", []).map_err(sql)?;
+        let oldest: Option<i64> =
+            transaction.query_row("SELECT min(id) FROM audit", [], |row| row.get(0)).map_err(sql)?;
+        let oldest = oldest.unwrap_or_default().unsigned_abs();
         let mut same = true;
         for (id, at, body, of) in events {
             let Some(entry) = entry(&path, at, &body, of)? else { continue };
             if let Entry::Host(event) = &entry {
                 save_token(&transaction, event).map_err(sql)?;
+            }
+            if id < oldest {
+                continue;
             }
             let known = transaction
                 .prepare_cached("SELECT id, at, user, via, action, object, detail FROM audit WHERE id = ?1")

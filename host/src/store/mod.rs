@@ -19,10 +19,11 @@ mod rows;
 mod runs;
 mod schema;
 mod states;
+mod tokens;
 mod write;
 
 pub use alerts::{DeliveryRow, NotificationBody, NotificationRow, PendingDelivery};
-pub use audit::{AuditFilter, AuditRow, KnownToken};
+pub use audit::{AuditFilter, AuditRow};
 pub use automation::{RunEnd, TickRow};
 pub use error::StoreError;
 pub use freshness::SourceLook;
@@ -32,6 +33,7 @@ pub use read::{AssetStatus, CheckResult, Materialization, Reader, RunFilter, Run
 pub use retention::Retention;
 pub use runs::{Happened, NodeCounts, NodeOf, NodeText, RunChange, RunSearch, RunStory, RunsFound};
 pub use states::{NodeStanding, RunSpan};
+pub use tokens::KnownToken;
 pub use write::{Entry, Store, Stored};
 
 /// The database's file in the state directory.

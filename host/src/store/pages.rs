@@ -119,7 +119,7 @@ pub(super) const QUERIES: [&str; 10] = [
 ];
 
 /// Cuts what was read to what was asked for: one row more than that says that there is another page.
-fn cut<T, P>(mut rows: Vec<(P, T)>, limit: u32) -> Part<T, P> {
+pub(super) fn cut<T, P>(mut rows: Vec<(P, T)>, limit: u32) -> Part<T, P> {
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let (mut places, rows): (Vec<P>, Vec<T>) = rows.into_iter().unzip();

@@ -6,6 +6,7 @@ use rusqlite::params;
 
 use super::{
     Reader, RunSummary, StoreError, Stored,
+    pages::{Part, cut},
     read::{COUNTS, COUNTS_OF_ATTEMPTS},
     rows::{from_json, signed, timestamp},
 };
@@ -314,17 +315,22 @@ impl Reader {
         self.query(sql, params, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
     }
 
-    /// So many events of a run behind a number, in order.
-    pub fn some_events(&self, run: RunId, after: u64, limit: u32) -> Result<Vec<Stored>, StoreError> {
-        let rows = self.query(EVENTS, params![signed(run.0), signed(after), limit], |row| {
+    /// Events of a run, in order.
+    pub fn events_behind(
+        &self,
+        run: RunId,
+        behind: Option<u64>,
+        limit: u32,
+    ) -> Result<Part<Stored>, StoreError> {
+        let behind = signed(behind.unwrap_or_default());
+        let rows = self.query(EVENTS, params![signed(run.0), behind, limit + 1], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
         })?;
-        rows.into_iter()
-            .map(|(id, at, body)| {
-                let event = Event { run, at: timestamp(at), kind: from_json(self.path(), "event", &body)? };
-                Ok(Stored { id: id.unsigned_abs(), event })
-            })
-            .collect()
+        let rows = rows.into_iter().map(|(id, at, body)| {
+            let event = Event { run, at: timestamp(at), kind: from_json(self.path(), "event", &body)? };
+            Ok((id.unsigned_abs(), Stored { id: id.unsigned_abs(), event }))
+        });
+        Ok(cut(rows.collect::<Result<Vec<_>, StoreError>>()?, limit))
     }
 
     /// The number of the newest event that there ever was.

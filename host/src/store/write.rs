@@ -15,6 +15,7 @@ use super::{
     automation::{load_automations, save_automation, save_tick},
     rows::{from_json, load_run, micros, save_node, save_run, signed, timestamp, to_json},
     schema::{MIGRATIONS, explain, open_writer},
+    tokens,
 };
 use crate::{
     alert::{self, Standing},
@@ -344,7 +345,7 @@ impl Store {
                     let event = event.as_kept();
                     last_event =
                         insert_of_subject(&transaction, "host", event.at, &event.kind).map_err(sql)?;
-                    audit::save_token(&transaction, &event).map_err(sql)?;
+                    tokens::save_token(&transaction, &event).map_err(sql)?;
                     numbers.push(Some(last_event));
                     continue;
                 }

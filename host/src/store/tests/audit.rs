@@ -112,6 +112,13 @@ fn a_token_is_what_its_events_tell() {
     store.connection().0.execute("DELETE FROM audit WHERE id = 2", []).unwrap();
     assert!(!store.rebuild_audit().unwrap(), "a row that is gone is missed");
     assert!(store.rebuild_audit().unwrap());
+    // What tokens are is known for ever; who made them is not.
+    let limits = Retention { days: 1, runs: 0, ticks: 9, audit: 1 };
+    let late = HostEventKind::HandedOver { by: by() };
+    store.record(&[host(2 * 24 * 60 * 60, late)]).unwrap();
+    assert_eq!(store.forget_deeds(limits, at(2 * 24 * 60 * 60)).unwrap(), 5);
+    assert!(store.rebuild_audit().unwrap());
+    assert_eq!((trail(&dir).len(), store.tokens().unwrap().len()), (1, 2), "nothing came back");
 }
 
 #[test]

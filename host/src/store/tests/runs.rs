@@ -138,6 +138,7 @@ fn what_happened_is_told_from_one_event_to_another() {
     let middle = events[4].id;
     let parts = [reader.happened(0, middle).unwrap(), reader.happened(middle, u64::MAX).unwrap()].concat();
     assert_eq!(parts, happened);
-    let few = reader.some_events(run, middle, 2).unwrap();
+    let (few, next) = reader.events_behind(run, Some(middle), 2).unwrap();
+    assert_eq!(next, Some(few[1].id));
     assert_eq!(few, events[5..7]);
 }

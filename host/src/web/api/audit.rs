@@ -39,17 +39,7 @@ async fn audit(
     Query(filter): Query<Filter>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<AuditRow>>, Problem> {
-    let before = match &paging.cursor {
-        None => None,
-        Some(cursor) => Some(cursor.parse::<u64>().map_err(|_| {
-            Problem::bad("this is no cursor").hint("`next` of a page is the cursor of the page behind it")
-        })?),
-    };
-    let limit = paging.limit();
-    let filter = AuditFilter { user: filter.user, action: filter.action, before, limit: limit + 1 };
-    let mut items = web.read(move |_, reader| Ok(reader.audit(&filter)?)).await?;
-    let more = items.len() > limit as usize;
-    items.truncate(limit as usize);
-    let next = items.last().filter(|_| more).map(|row| row.id.to_string());
-    Ok(Json(Page { items, next }))
+    let (before, limit) = (paging.behind()?, paging.limit());
+    let filter = AuditFilter { user: filter.user, action: filter.action, before, limit };
+    Ok(Json(web.read(move |_, reader| Ok(Page::of(reader.audit_page(&filter)?))).await?))
 }

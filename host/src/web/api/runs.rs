@@ -69,7 +69,7 @@ impl Wanted {
             })
         });
         Ok(RunSearch {
-            before: cursor(paging)?.map(RunId),
+            before: paging.behind()?.map(RunId),
             states: states.collect::<Result<Vec<RunState>, _>>()?,
             job: self.job,
             project: self.project,
@@ -79,13 +79,6 @@ impl Wanted {
             limit: paging.limit(),
         })
     }
-}
-
-/// A cursor that is a number.
-fn cursor(paging: &Paging) -> Result<Option<u64>, Problem> {
-    let number =
-        |text: &String| text.parse().map_err(|_| Problem::bad(format!("`{text}` is no cursor of this list")));
-    paging.cursor.as_ref().map(number).transpose()
 }
 
 /// The runs, newest first. What is rare is searched for in the last thousand runs at a time: a page may hold fewer than asked for,
@@ -105,7 +98,7 @@ async fn list_runs(
     let search = wanted.search(&paging)?;
     let list = move |web: &Web, reader: &Reader| {
         let RunsFound { runs, next } = reader.search(&search)?;
-        Ok(Page { items: run::summaries(web, runs)?, next: next.map(|run| run.to_string()) })
+        Ok(Page::of((run::summaries(web, runs)?, next)))
     };
     Ok(Json(web.read(list).await?))
 }
@@ -225,15 +218,10 @@ async fn run_events(
     Path(id): Path<RunId>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<Stored>>, Problem> {
-    let after = cursor(&paging)?.unwrap_or_default();
+    let after = paging.behind()?;
     let read = move |_: &Web, reader: &Reader| {
         reader.outline(id)?;
-        let limit = paging.limit();
-        let mut items = reader.some_events(id, after, limit + 1)?;
-        let more = items.len() > limit as usize;
-        items.truncate(limit as usize);
-        let next = items.last().filter(|_| more).map(|stored| stored.id.to_string());
-        Ok(Page { items, next })
+        Ok(Page::of(reader.events_behind(id, after, paging.limit())?))
     };
     Ok(Json(web.read(read).await?))
 }
