@@ -235,7 +235,7 @@ fn a_key_that_one_project_knows_is_looked_for_in_all() {
     shop.write("other/dbt_project.yml", "name: other\nversion: '1.0'\nprofile: tiny\n");
     shop.write("other/models/visits.sql", "select 1 as id");
     shop.write("other/profiles.yml", &shop.read("profiles.yml"));
-    shop.append("tidegate.toml", "\n[projects.other]\ndir = \"other\"\n");
+    shop.write("tidegate.toml", "[projects.tiny]\n\n[projects.other]\ndir = \"other\"\n");
     let service = shop.serve(&[]);
     let api = Api::of(&service);
     let found = |query: &str| ids(&api.all(&format!("/assets?{query}"), 50));

@@ -143,7 +143,7 @@ fn what_is_not_signed_starts_nothing_and_learns_nothing() {
 
 #[test]
 fn a_delivery_that_was_answered_is_answered_alike_while_the_job_is_paused() {
-    let house = house(HOOK);
+    let house = house(&format!("{HOOK}schedule = \"0 3 * * *\"\n"));
     let send = |delivery: &str, body: &str| {
         let signature = signed(HOOK_SECRET, now(), body);
         send(&house, PATH, &[("X-Tidegate-Signature", &signature), ("Idempotency-Key", delivery)], body)

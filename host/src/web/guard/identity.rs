@@ -175,7 +175,7 @@ async fn known(web: &Web, shown: Shown) -> Result<Option<(String, Role)>, Proble
         }
         Shown::Socket | Shown::Nothing => return Ok(None),
     };
-    let found = tokens.iter().filter(|known| is_shown(known)).last();
+    let found = tokens.iter().fold(None, |found, known| if is_shown(known) { Some(known) } else { found });
     Ok(found.map(|known| (known.token.name.clone(), known.token.role)))
 }
 
