@@ -74,12 +74,21 @@ fn page(
     let mut more = false;
     let shelves = shelves(web, reader, &wanted.project)?;
     let selection = wanted.selection();
-    let is_strict = !wanted.project.is_empty() || nobody_knows_a_key(&shelves, selection.as_deref());
+    let nobodys = nobodys_keys(&shelves, selection.as_deref());
     for (name, opened, standings) in shelves {
         let project = &opened.project;
-        let words = selection.clone().map(|words| match is_strict {
-            true => words,
-            false => selection::without_unknown(project, words),
+        let words = selection.clone().map(|mut words| {
+            if !wanted.project.is_empty() {
+                return words;
+            }
+            if nobodys.is_empty() {
+                return selection::without_unknown(project, words);
+            }
+            // What is refused is the key that is wrong, and not one of another project.
+            words.retain(|word| {
+                !selection::unknown_keys(project, std::slice::from_ref(word)).is_disjoint(&nobodys)
+            });
+            words
         });
         let selected = match words {
             None => None,
@@ -191,13 +200,12 @@ fn shelves(web: &Web, reader: &Reader, wanted: &[String]) -> Result<Vec<Shelved>
     opened(web, wanted)?.into_iter().map(with_standings).collect()
 }
 
-/// Whether a selection has a key that no asset of any project has. One that only some projects know is no mistake.
-fn nobody_knows_a_key(shelves: &[Shelved], selection: Option<&[String]>) -> bool {
+/// The keys of a selection that no asset of any project has. One that only some projects know is no mistake.
+fn nobodys_keys(shelves: &[Shelved], selection: Option<&[String]>) -> BTreeSet<String> {
     let unknown = |(_, opened, _): &Shelved| {
         selection.map(|words| selection::unknown_keys(&opened.project, words)).unwrap_or_default()
     };
-    let by_all = shelves.iter().map(unknown).reduce(|one, other| &one & &other);
-    by_all.is_some_and(|keys| !keys.is_empty())
+    shelves.iter().map(unknown).reduce(|one, other| &one & &other).unwrap_or_default()
 }
 
 /// The unique ids of a selection; none where dbt would have to be asked, and may not be. dbt refuses what makes no sense.
