@@ -91,7 +91,7 @@ const HOLES: &str = "WITH behind (id) AS (
 
 /// Each query, for the test that it uses an index.
 #[cfg(test)]
-pub(super) const QUERIES: [&str; 42] = [
+pub(super) const QUERIES: [&str; 43] = [
     runs::IDS,
     runs::IDS_OF_PROJECT,
     runs::IDS_OF_JOB,

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Extension, extract::State, http::HeaderMap, response::Response};
+use axum::{Extension, body::Bytes, extract::State, http::HeaderMap, response::Response};
 use serde::Deserialize;
 use tokio::{
     sync::{Semaphore, broadcast},
