@@ -9,11 +9,15 @@ mod stream;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use axum::{Extension, body::Bytes, extract::State, http::HeaderMap, response::Response};
+use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::{
     sync::{Semaphore, broadcast},
@@ -53,6 +57,10 @@ pub struct Live {
     seats: Arc<Semaphore>,
     /// The digest of each project, as it was told of last.
     projects: Mutex<BTreeMap<String, String>>,
+    /// When this began: what a host before this one has said of its configuration says nothing of this one's.
+    since: Timestamp,
+    /// How often the configuration was exchanged since.
+    configurations: AtomicU64,
 }
 
 /// What has changed from one event to another.
@@ -68,6 +76,8 @@ impl Default for Live {
             batches: broadcast::Sender::new(WAITING),
             seats: Arc::new(Semaphore::new(SEATS)),
             projects: Mutex::default(),
+            since: Timestamp::now(),
+            configurations: AtomicU64::new(0),
         }
     }
 }
@@ -147,7 +157,10 @@ async fn pass_on_projects(web: Web) {
                 Err(_) => return,
             },
             changed = configuration.changed() => match changed {
-                Ok(()) => vec![message("configuration", "", &message::Changed {})],
+                Ok(()) => {
+                    web.live().configurations.fetch_add(1, Ordering::Relaxed);
+                    vec![message("configuration", "", &message::Changed {})]
+                }
                 Err(_) => return,
             },
         };
@@ -159,6 +172,11 @@ async fn pass_on_projects(web: Web) {
 }
 
 impl Live {
+    /// What marks the configuration that is in force.
+    fn configuration(&self) -> String {
+        format!("{}.{}", self.since.as_microsecond(), self.configurations.load(Ordering::Relaxed))
+    }
+
     /// The projects that are others than those that were told of last.
     fn other_projects(&self, web: &Web) -> Vec<ProjectChanged> {
         let now = web.front().shelf().digests();
@@ -246,6 +264,7 @@ async fn tell(
         as_of: newest,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         projects: web.front().shelf().digests(),
+        configuration: web.live().configuration(),
     };
     messages.send(message("hello", "", &hello)).await?;
     let first = match wanted.after {

@@ -214,6 +214,27 @@ fn who_does_not_listen_holds_nobody_up() {
 }
 
 #[test]
+fn who_comes_back_can_tell_that_projects_and_the_configuration_are_others() {
+    let shop = Sandbox::models(&[("first", "select 1 as n")]);
+    let api = Api::of(&shop);
+    let hello = || {
+        let first = api.follow("/live?after=0", None).next().unwrap();
+        assert_eq!(first.event, "hello");
+        first.data
+    };
+    shop.wait_for("the project", || hello()["projects"]["tiny"].is_string());
+    let before = hello();
+    assert_eq!(hello()["configuration"], before["configuration"]);
+    shop.append("tidegate.toml", "\n[jobs.other]\nsteps = [\"dbt build\"]\n");
+    shop.wait_for("the configuration", || hello()["configuration"] != before["configuration"]);
+    shop.write("models/second.sql", "select 2 as n");
+    shop.wait_for("the project", || hello()["projects"]["tiny"] != before["projects"]["tiny"]);
+    let changed = hello();
+    let again = hello();
+    assert_eq!([&again["configuration"], &again["projects"]], [&changed["configuration"], &changed["projects"]]);
+}
+
+#[test]
 fn what_else_happens_is_named() {
     let shop = Sandbox::models(&[("first", "select 1 as n")]);
     shop.append("tidegate.toml", "schedule = \"0 0 1 1 *\"\n");

@@ -48,8 +48,10 @@ pub struct Hello {
     pub as_of: u64,
     /// The version of the host.
     pub version: String,
-    /// The digests of the projects that were read, by name.
+    /// The digests of the projects that were read, by name. What is another than was known has changed while nobody listened.
     pub projects: BTreeMap<String, String>,
+    /// Marks the configuration: where it is another than was known, the configuration may have changed. It means nothing else.
+    pub configuration: String,
 }
 
 /// Too much was missed.

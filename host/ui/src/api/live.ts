@@ -5,6 +5,9 @@ import { queries, type Schemas, unanswered } from "./client";
 /** Whether the host is heard: not yet, yes, not any more, or not before someone logs in. */
 export const connection = signal<"connecting" | "open" | "lost" | "locked">("connecting");
 
+/** Whether the host is another version by now than the one that these pages came from. */
+export const replaced = signal(false);
+
 /** When the host was heard last, in milliseconds since the epoch. */
 export const heardAt = signal(Date.now());
 
@@ -35,6 +38,29 @@ export function on<K extends LiveKind>(kind: K, handler: (data: LiveData<K>) => 
   return () => known.delete(handler);
 }
 
+function tell<K extends LiveKind>(kind: K, data: LiveData<K>): void {
+  for (const handler of handlers.get(kind) ?? []) handler(data as never);
+}
+
+type Hello = Schemas["Hello"];
+/** What the host is known to have: of neither projects nor configuration a stream that goes on tells what was missed. */
+let known: Hello | undefined;
+
+/** Compares what the host says first with what was known, and tells of what is another. */
+function greet(hello: Hello): void {
+  const before = known;
+  known = { ...hello, projects: { ...before?.projects, ...hello.projects } };
+  if (!before) return;
+  if (before.version !== hello.version) replaced.value = true;
+  if (before.configuration !== hello.configuration) tell("configuration", {});
+  for (const [project, digest] of Object.entries(hello.projects))
+    if (before.projects[project] !== digest) tell("project", { project, digest });
+}
+
+on("project", ({ project, digest }) => {
+  if (known) known = { ...known, projects: { ...known.projects, [project]: digest } };
+});
+
 let source: EventSource | undefined;
 let timer: ReturnType<typeof setTimeout> | undefined;
 /** The id of the last message that was heard for certain. */
@@ -61,14 +87,14 @@ export function listen(after = ""): void {
     if (connection.value === "open") heardAt.value = Date.now();
     if (connection.value !== "locked") connection.value = "lost";
     // A browser gives up on an answer that is no stream; the host may be back soon, or wants a token.
-    if (heard.readyState === EventSource.CLOSED && source === heard) void lookWhy();
+    if (heard.readyState === EventSource.CLOSED && source === heard) void lookWhy(heard);
   });
+  heard.addEventListener("hello", (message) => greet(JSON.parse((message as MessageEvent<string>).data) as Hello));
   heard.addEventListener("resync", () => void queries.invalidateQueries());
   for (const kind of kinds) {
     heard.addEventListener(kind, (message) => {
       last = (message as MessageEvent<string>).lastEventId || last;
-      const data = JSON.parse((message as MessageEvent<string>).data) as never;
-      for (const handler of handlers.get(kind) ?? []) handler(data);
+      tell(kind, JSON.parse((message as MessageEvent<string>).data) as never);
     });
   }
 }
@@ -82,11 +108,13 @@ globalThis.document?.addEventListener("visibilitychange", () => {
   clearTimeout(unseen);
   if (document.hidden) {
     unseen = setTimeout(() => {
+      clearTimeout(timer);
       source?.close();
       source = undefined;
     }, UNSEEN);
-  } else if (source === undefined && connection.value === "open") {
-    listen(last);
+  } else if (source === undefined && connection.value !== "locked") {
+    // Of a host that was away nobody knows what became of it: all is asked for again.
+    listen(connection.value === "open" ? last : "");
   }
 });
 
@@ -98,11 +126,13 @@ unanswered.subscribe((count) => {
   listen();
 });
 
-async function lookWhy(): Promise<void> {
+async function lookWhy(of: EventSource): Promise<void> {
   const wantsToken = await fetch("/api/v1/session").then(
     async (answer) => answer.ok && ((await answer.json()) as { role: unknown }).role === null,
     () => false,
   );
+  // Meanwhile another stream may have begun, or nobody looks any more.
+  if (source !== of) return;
   if (wantsToken) connection.value = "locked";
   else timer = setTimeout(() => listen(), 1000);
 }
