@@ -1,46 +1,53 @@
 /** The whole UI: what the address shows, and what stands around it. */
-import { lazy, Suspense } from "preact/compat";
+import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import { Route, Switch, useLocation } from "wouter-preact";
 import { locked } from "./api/client";
-import { connection } from "./api/live";
+import { connection, replaced } from "./api/live";
 // The first page of most visits comes with what stands around it: whoever opens it waits for one script less.
 import Overview from "./pages/overview";
-import { Confirms } from "./parts/dialog";
+import { Confirms, Dialog } from "./parts/dialog";
 import { Keys, over, useKeys } from "./parts/keys";
-import { Empty, Head, Waiting } from "./parts/page";
+import { Boundary, lazy, Missing, PageMissing } from "./parts/lazy";
+import { Empty, Head } from "./parts/page";
 import { Toasts } from "./parts/toast";
 import { Away, Menu, Side } from "./shell";
 import "./style/shell.css";
 
-const Palette = lazy(() => import("./palette"));
-const Schedules = lazy(() => import("./pages/schedules"));
-const Plugins = lazy(() => import("./pages/plugins"));
+/** The palette did not come. */
+function PaletteMissing({ again }: { again: () => void }) {
+  return (
+    <Dialog title="Find" onClose={() => (over.value = undefined)}>
+      <Missing what="This could not be loaded." hint="The host may be away." again={again} />
+    </Dialog>
+  );
+}
+
+const page = (load: () => Promise<{ default: () => VNode }>) => lazy(async () => (await load()).default, PageMissing);
+const Palette = lazy(async () => (await import("./palette")).default, PaletteMissing, null);
+const Schedules = page(() => import("./pages/schedules"));
+const Plugins = page(() => import("./pages/plugins"));
 const pages = [
   { path: "/", Page: Overview },
-  { path: "/assets", Page: lazy(() => import("./pages/assets")) },
-  { path: "/assets/:project/:id", Page: lazy(() => import("./pages/asset")) },
-  { path: "/lineage", Page: lazy(() => import("./pages/lineage")) },
-  { path: "/runs", Page: lazy(() => import("./pages/runs")) },
-  { path: "/runs/:id", Page: lazy(() => import("./pages/run")) },
-  { path: "/launch", Page: lazy(() => import("./pages/launch")) },
+  { path: "/assets", Page: page(() => import("./pages/assets")) },
+  { path: "/assets/:project/:id", Page: page(() => import("./pages/asset")) },
+  { path: "/lineage", Page: page(() => import("./pages/lineage")) },
+  { path: "/runs", Page: page(() => import("./pages/runs")) },
+  { path: "/runs/:id", Page: page(() => import("./pages/run")) },
+  { path: "/launch", Page: page(() => import("./pages/launch")) },
   { path: "/schedules", Page: Schedules },
   { path: "/schedules/:job", Page: Schedules },
   { path: "/plugins", Page: Plugins },
   { path: "/plugins/:name", Page: Plugins },
-  { path: "/alerts", Page: lazy(() => import("./pages/alerts")) },
-  { path: "/audit", Page: lazy(() => import("./pages/audit")) },
-  { path: "/login", Page: lazy(() => import("./pages/login")) },
+  { path: "/alerts", Page: page(() => import("./pages/alerts")) },
+  { path: "/audit", Page: page(() => import("./pages/audit")) },
+  { path: "/login", Page: page(() => import("./pages/login")) },
 ];
 
 function Over() {
   switch (over.value) {
     case "palette":
-      return (
-        <Suspense fallback={null}>
-          <Palette />
-        </Suspense>
-      );
+      return <Palette />;
     case "keys":
       return <Keys />;
     case "menu":
@@ -70,6 +77,8 @@ function useTop(): void {
       const { pathname } = window.location;
       if (pathname === before) return;
       before = pathname;
+      // Its scripts are those of the host before this one.
+      if (replaced.value) window.location.reload();
       over.value = undefined;
       if (event.type === "popstate") return;
       window.scrollTo(0, 0);
@@ -88,6 +97,7 @@ export function App() {
   useKeys();
   useLock();
   useTop();
+  const [path] = useLocation();
   return (
     <div class="shell">
       <a class="skip button" href="#main">
@@ -96,7 +106,7 @@ export function App() {
       <Side />
       <main id="main" tabIndex={-1}>
         <Away />
-        <Suspense fallback={<Waiting />}>
+        <Boundary of={path} isPage>
           <Switch>
             {pages.map(({ path, Page }) => (
               <Route key={path} path={path} component={Page} />
@@ -106,7 +116,7 @@ export function App() {
               <Empty>There is no such page. The sidebar shows which there are.</Empty>
             </Route>
           </Switch>
-        </Suspense>
+        </Boundary>
       </main>
       <Over />
       <Confirms />

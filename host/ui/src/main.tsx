@@ -3,6 +3,7 @@ import { render } from "preact";
 import { queries } from "./api/client";
 import { listen } from "./api/live";
 import { App } from "./app";
+import { Boundary } from "./parts/lazy";
 import "./style/tokens.css";
 import "./style/base.css";
 import "./style/parts.css";
@@ -13,7 +14,9 @@ const root = document.getElementById("app");
 if (root) {
   render(
     <QueryClientProvider client={queries}>
-      <App />
+      <Boundary of="all" isPage>
+        <App />
+      </Boundary>
     </QueryClientProvider>,
     root,
   );

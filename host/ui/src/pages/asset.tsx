@@ -1,6 +1,5 @@
 /** An asset: what it is, how it stands, its history, its checks, its code, and what is around it. */
 import { Hammer, RefreshCw, Workflow } from "lucide-preact";
-import { lazy, Suspense } from "preact/compat";
 import { Link } from "wouter-preact";
 import "../assets/text.css";
 import "../assets/assets.css";
@@ -15,12 +14,13 @@ import { Linked } from "../assets/text";
 import { launchHref } from "../launch/form";
 import { lineageHref } from "../lineage/address";
 import { usePathPart } from "../parts/address";
-import { Answer, Head, ProblemBox, Waiting } from "../parts/page";
+import { lazy } from "../parts/lazy";
+import { Answer, Head, ProblemBox } from "../parts/page";
 import { State } from "../parts/state";
 import { type Tab, Tabs } from "../parts/tabs";
 
 /** The picture is larger than the page that it is on: it comes when someone looks. */
-const LineageView = lazy(() => import("../lineage/view"));
+const LineageView = lazy(async () => (await import("../lineage/view")).default);
 
 function Actions({ asset }: { asset: Detail }) {
   const of = { project: asset.project, assets: [asset.unique_id] };
@@ -126,9 +126,7 @@ function tabsOf(asset: Detail): Tab[] {
       title: "Lineage",
       body: () => (
         <div class="stack">
-          <Suspense fallback={<Waiting />}>
-            <LineageView project={asset.project} uniqueId={asset.unique_id} height={420} />
-          </Suspense>
+          <LineageView project={asset.project} uniqueId={asset.unique_id} height={420} />
           <div class="grid-2">
             <Neighbours as="h2" title="Upstream" of={asset.parents} project={asset.project} />
             <Neighbours as="h2" title="Downstream" of={asset.children} project={asset.project} />

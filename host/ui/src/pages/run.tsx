@@ -1,8 +1,8 @@
 /** One run: first what failed, and then all that is on record of it. Only what the open tab shows is asked for. */
 import "../style/runs.css";
-import { lazy } from "preact/compat";
 import { useMemo } from "preact/hooks";
 import { setParams, useParam, usePathPart } from "../parts/address";
+import { lazy } from "../parts/lazy";
 import { Answer, Empty, Head, ProblemBox, Waiting } from "../parts/page";
 import { State } from "../parts/state";
 import { type Tab, Tabs } from "../parts/tabs";
@@ -17,13 +17,13 @@ import { NodesTable } from "../runs/nodes-table";
 import type { NodeRow, RunDetail } from "../runs/shapes";
 import { isFinished } from "../runs/words";
 
-const Events = lazy(() => import("../runs/events").then((part) => ({ default: part.Events })));
-const Log = lazy(() => import("../runs/log").then((part) => ({ default: part.Log })));
-const Attempts = lazy(() => import("../runs/attempts").then((part) => ({ default: part.Attempts })));
-const Artifacts = lazy(() => import("../runs/artifacts").then((part) => ({ default: part.Artifacts })));
-const Told = lazy(() => import("../runs/told").then((part) => ({ default: part.Told })));
-const Used = lazy(() => import("../runs/used").then((part) => ({ default: part.Used })));
-const Compare = lazy(() => import("../runs/compare").then((part) => ({ default: part.Compare })));
+const Events = lazy(async () => (await import("../runs/events")).Events);
+const Log = lazy(async () => (await import("../runs/log")).Log);
+const Attempts = lazy(async () => (await import("../runs/attempts")).Attempts);
+const Artifacts = lazy(async () => (await import("../runs/artifacts")).Artifacts);
+const Told = lazy(async () => (await import("../runs/told")).Told);
+const Used = lazy(async () => (await import("../runs/used")).Used);
+const Compare = lazy(async () => (await import("../runs/compare")).Compare);
 
 export default function Run() {
   const part = usePathPart(1);

@@ -1,8 +1,14 @@
 /** Tabs of which the address says which is open. */
 import type { ComponentChildren } from "preact";
 import { useParam } from "./address";
+import { Boundary } from "./lazy";
 
 export type Tab = { id: string; title: ComponentChildren; body: () => ComponentChildren };
+
+/** Drawn by itself, so that what goes wrong in it is told of in its place. */
+function Body({ of }: { of: Tab }) {
+  return <>{of.body()}</>;
+}
 
 /** Tabs; the first is open where the address names none. Arrow keys go from one to the next. */
 export function Tabs({ tabs, param = "tab", label }: { tabs: Tab[]; param?: string; label: string }) {
@@ -37,7 +43,9 @@ export function Tabs({ tabs, param = "tab", label }: { tabs: Tab[]; param?: stri
         ))}
       </div>
       <div id={`panel-${param}`} role="tabpanel" aria-labelledby={`tab-${param}-${current.id}`}>
-        {current.body()}
+        <Boundary of={current.id}>
+          <Body of={current} />
+        </Boundary>
       </div>
     </div>
   );
