@@ -1,5 +1,14 @@
 /** Answers of the API that stay true: asked for once, and again when the host says that something about them changed. */
-import { type InfiniteData, type QueryKey, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import {
+  hashKey,
+  type InfiniteData,
+  type QueryClient,
+  type QueryKey,
+  type QueryState,
+  useInfiniteQuery,
+  useQuery,
+  useQueryClient,
+} from "@tanstack/react-query";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type LiveKind, on } from "../api/live";
 
@@ -12,18 +21,53 @@ export type Kinds = readonly (LiveKind | readonly [LiveKind, (message: Message) 
 /** How long messages are gathered before one more question is asked, in milliseconds. */
 const GATHER = 250;
 
-/** Picks of the messages about runs those that say that one is new, or in another state than before. */
-export function useRunTurns(): readonly ["run", (message: Message) => boolean] {
+/** How old an answer may be that a page shows as it is when it is opened, in milliseconds. */
+const FRESH = 2000;
+
+/** A picker of messages about runs: of those that say that one is new, in another state, or at another attempt than before. */
+export function runTurns(): (message: Message) => boolean {
+  const known = new Map<unknown, string>();
+  return ({ id, state, attempts }) => {
+    const now = `${state} ${attempts}`;
+    if (known.get(id) === now) return false;
+    known.set(id, now);
+    return true;
+  };
+}
+
+/** Picks the turns of runs, or only those of the runs that fit. */
+export function useRunTurns(fits?: (message: Message) => boolean): readonly ["run", (message: Message) => boolean] {
+  const latest = useRef(fits);
+  latest.current = fits;
   const [turns] = useState(() => {
-    const states = new Map<unknown, unknown>();
-    const isTurn = ({ id, state }: Message) => {
-      if (states.get(id) === state) return false;
-      states.set(id, state);
-      return true;
-    };
-    return ["run", isTurn] as const;
+    const isTurn = runTurns();
+    return ["run", (message: Message) => (latest.current?.(message) ?? true) && isTurn(message)] as const;
   });
   return turns;
+}
+
+/** What is about to be asked for again, by its hash. */
+const soon = new WeakMap<QueryClient, Set<string>>();
+
+/**
+ * Has what is kept under a key asked for again in a moment. An answer that is on its way may be older than what was just said:
+ * it is waited for, neither thrown away nor taken for the last word.
+ */
+export function askAgain(client: QueryClient, key: QueryKey): void {
+  const waiting = soon.get(client) ?? new Set();
+  soon.set(client, waiting);
+  const hash = hashKey(key);
+  if (waiting.has(hash)) return;
+  waiting.add(hash);
+  const look = () => {
+    if (client.getQueryState(key)?.fetchStatus === "fetching") {
+      setTimeout(look, GATHER);
+      return;
+    }
+    waiting.delete(hash);
+    void client.invalidateQueries({ queryKey: key, exact: true }, { cancelRefetch: false });
+  };
+  setTimeout(look, GATHER);
 }
 
 /** Marks what is kept under a key as old when one of these messages comes, so that it is asked for again. */
@@ -33,37 +77,38 @@ export function useInvalidation(key: QueryKey, kinds: Kinds): void {
   latest.current = { key, kinds };
   const named = kinds.map((kind) => (typeof kind === "string" ? kind : kind[0])).join();
   useLayoutEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const again = () => {
-      timer ??= setTimeout(() => {
-        timer = undefined;
-        void client.invalidateQueries({ queryKey: latest.current.key, exact: true });
-      }, GATHER);
-    };
     const ends = latest.current.kinds.map((kind, index) =>
       on(typeof kind === "string" ? kind : kind[0], (data) => {
         const now = latest.current.kinds[index];
-        if (typeof now === "string" || now?.[1](data as Message)) again();
+        if (typeof now === "string" || now?.[1](data as Message)) askAgain(client, latest.current.key);
       }),
     );
     return () => {
-      clearTimeout(timer);
       for (const end of ends) end();
     };
     // The names say which kinds there are; what picks messages is looked up when one comes.
   }, [client, named]);
 }
 
+/** Whether an answer is shown as it is by whoever begins to: it was just given, and nothing was said against it. */
+export function isFresh({ dataUpdatedAt, isInvalidated }: QueryState<unknown, unknown>, now: number): boolean {
+  return !isInvalidated && now - dataUpdatedAt < FRESH;
+}
+
 /**
  * Begins to ask while a page is drawn, where nobody has asked before: to wait until it is painted would be to wait twice. Gives
- * whether to ask again then: not for what was just asked for, and not where someone else shows it, for whom it is kept true.
+ * whether to ask again then: not for what was just asked for or answered. Some of what an answer tells depends on the time, so
+ * that no message makes an older one true for whoever opens a page.
  */
 export function useEarly(key: QueryKey, enabled: boolean, begin: () => Promise<unknown>) {
   const client = useQueryClient();
-  const isFirst = enabled && client.getQueryState(key) === undefined;
-  const [wasFirst] = useState(isFirst);
-  if (isFirst) begin().catch(() => undefined);
-  return (query: { getObserversCount: () => number }) => !wasFirst && query.getObserversCount() <= 1;
+  const begun = useRef<string>();
+  if (enabled && client.getQueryState(key) === undefined) {
+    begun.current = hashKey(key);
+    begin().catch(() => undefined);
+  }
+  return (query: { queryHash: string; state: QueryState<unknown, unknown> }) =>
+    query.queryHash !== begun.current && !isFresh(query.state, Date.now());
 }
 
 /**
@@ -126,6 +171,10 @@ export function useLivePages<T>(
     isOld: query.isPlaceholderData,
     hasMore: query.hasNextPage,
     isLoadingMore: query.isFetchingNextPage,
-    more: () => void query.fetchNextPage(),
+    more: () => {
+      // That ends what is asked for meanwhile, which was for a reason.
+      if (query.isFetching && !query.isFetchingNextPage) askAgain(client, key);
+      void query.fetchNextPage();
+    },
   };
 }
