@@ -38,8 +38,11 @@ export const unanswered = signal(0);
 
 type Answer<T> = { data?: T; error?: unknown; response: Response };
 
-/** The data of an answer; an answer that is none is thrown as an `ApiError`. */
-export async function ask<T>(asked: Promise<Answer<T>>): Promise<T> {
+/**
+ * The data of an answer; an answer that is none is thrown as an `ApiError`. A 401 locks the pages until someone logs in, but for
+ * the one to a login: it speaks of the token that was typed, not of whoever looks.
+ */
+export async function ask<T>(asked: Promise<Answer<T>>, of: { isLogin?: boolean } = {}): Promise<T> {
   let answer: Answer<T>;
   try {
     answer = await asked;
@@ -53,7 +56,7 @@ export async function ask<T>(asked: Promise<Answer<T>>): Promise<T> {
     unanswered.value += 1;
     throw new ApiError(0, "The host does not answer.", "It may be restarting; this page asks again by itself.");
   }
-  if (answer.response.status === 401) locked.value = true;
+  if (answer.response.status === 401 && !of.isLogin) locked.value = true;
   const problem = answer.error as Partial<Problem> | undefined;
   throw new ApiError(answer.response.status, problem?.detail ?? answer.response.statusText, problem?.hint);
 }

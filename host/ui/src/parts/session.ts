@@ -34,7 +34,7 @@ export async function recognize(): Promise<void> {
 
 /** Logs in by a token; the host keeps it in a cookie that no script can read. */
 export async function logIn(token: string): Promise<void> {
-  enter(await ask(api.POST("/api/v1/session", { body: { token } })));
+  enter(await ask(api.POST("/api/v1/session", { body: { token } }), { isLogin: true }));
 }
 
 /** Logs out. */
