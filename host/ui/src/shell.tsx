@@ -27,6 +27,7 @@ import { connection, heardAt } from "./api/live";
 import { Dialog } from "./parts/dialog";
 import { useFailing, useStatus } from "./parts/health";
 import { over } from "./parts/keys";
+import { useLateness } from "./parts/late";
 import { leave, session, whyNot } from "./parts/session";
 import { nextTheme, setTheme, theme } from "./parts/theme";
 import { moment } from "./parts/time";
@@ -138,6 +139,7 @@ function Settings() {
 
 /** Where one can go: at the side of a wide window, at the bottom of a narrow one. */
 export function Side() {
+  useLateness();
   const counts = useCounts();
   return (
     <aside class="side" aria-label="Tidegate">

@@ -59,11 +59,21 @@ export function Took({ from, to }: { from: string | null | undefined; to?: strin
   return <span class="nowrap">{span(Math.max(0, (end - Date.parse(from)) / 1000))}</span>;
 }
 
-/** A span as the API writes it (`PT1H30M`, ISO 8601), for people; none where it is none or nothing. */
-export function spanOf(text: string | null | undefined): string | undefined {
+/** The days, hours, minutes and seconds of a span as the API writes it (`PT1H30M`, ISO 8601); none where it is none. */
+function partsOf(text: string | null | undefined): number[] | undefined {
   const found = /^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?$/.exec(text ?? "");
-  if (!found) return undefined;
+  return found?.slice(1).map((part) => Number(part ?? 0));
+}
+
+/** A span as the API writes it, for people; none where it is none or nothing. */
+export function spanOf(text: string | null | undefined): string | undefined {
   const units = ["d", "h", "min", "s"];
-  const parts = found.slice(1).map((part, index) => (Number(part) > 0 ? `${Number(part)} ${units[index]}` : ""));
-  return parts.filter(Boolean).join(" ") || undefined;
+  const parts = partsOf(text)?.map((part, index) => (part > 0 ? `${part} ${units[index]}` : ""));
+  return parts?.filter(Boolean).join(" ") || undefined;
+}
+
+/** The same, in milliseconds. */
+export function millisOf(text: string | null | undefined): number | undefined {
+  const sizes = [86_400_000, 3_600_000, 60_000, 1000];
+  return partsOf(text)?.reduce((sum, part, index) => sum + part * (sizes[index] ?? 0), 0);
 }
