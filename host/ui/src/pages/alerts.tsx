@@ -15,7 +15,7 @@ import { Subject } from "../parts/subject";
 import { type Column, Table } from "../parts/table";
 import { Tabs } from "../parts/tabs";
 import { span, spanOf, Time } from "../parts/time";
-import { say } from "../parts/toast";
+import { complain, say } from "../parts/toast";
 
 type AlertDetail = Schemas["AlertDetail"];
 type DeliveryRow = Schemas["DeliveryRow"];
@@ -72,7 +72,7 @@ function SnoozeDialog({ alert, onClose }: { alert: string; onClose: () => void }
             await snooze(new Date(Date.now() + ms).toISOString());
             onClose();
             say(`${alert} says nothing for ${spans.find(([, value]) => value === ms)?.[0]}.`, {
-              undo: () => void snooze(null).catch(() => undefined),
+              undo: () => void snooze(null).catch(complain),
             });
           }}
         >

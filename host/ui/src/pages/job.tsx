@@ -7,7 +7,7 @@ import { runHref, useParam } from "../parts/address";
 import { Command } from "../parts/copy";
 import { LaunchLink, PauseButton } from "../parts/jobs";
 import { Json } from "../parts/json";
-import { useLivePages, useLiveQuery } from "../parts/live";
+import { useLivePages, useLiveQuery, useRunTurns } from "../parts/live";
 import { LongText } from "../parts/long";
 import { More } from "../parts/more";
 import { Answer, Empty, Head } from "../parts/page";
@@ -227,10 +227,11 @@ function Runs({ job }: { job: JobDetail }) {
 
 /** The page of a job. */
 export function Job({ name }: { name: string }) {
+  const turns = useRunTurns((message) => message.job === name);
   const of = useLiveQuery(
     ["job", name],
     () => ask(api.GET("/api/v1/jobs/{job}", { params: { path: { job: name } } })),
-    ["configuration", ["job", (message) => message.job === name], ["run", (message) => message.job === name]],
+    ["configuration", ["job", (message) => message.job === name], turns],
   );
   const job = of.data;
   return (

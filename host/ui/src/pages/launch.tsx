@@ -8,18 +8,14 @@ import "../assets/text.css";
 import "../launch/launch.css";
 import { useProjects } from "../assets/data";
 import { bodyOf, type Form, faultsOf, formOf, isEmpty, launchHref, paramsOf } from "../launch/form";
-import { type Job, JobCard } from "../launch/jobs";
+import { JobCard } from "../launch/jobs";
 import { Parameters } from "../launch/parameters";
 import { type Plan, PlanView, usePlan } from "../launch/plan";
 import { launch } from "../launch/send";
 import { Act } from "../parts/act";
 import { runHref } from "../parts/address";
-import { useLiveQuery } from "../parts/live";
+import { useJobs } from "../parts/jobs";
 import { Answer, Empty, Head, ProblemBox, Waiting } from "../parts/page";
-
-function useJobs() {
-  return useLiveQuery<Job[]>(["jobs"], () => ask(api.GET("/api/v1/jobs")), ["job", "run", "configuration"]);
-}
 
 /** Nothing is chosen yet: the jobs, and a selection by hand. */
 function Choose({ projects }: { projects: string[] }) {
@@ -172,6 +168,33 @@ function Again({ run }: { run: string }) {
   );
 }
 
+/** A link names no project, and there are several: whoever opens it is asked. */
+function Which({ form, projects }: { form: Form; projects: string[] }) {
+  const of = (project: string) => {
+    const params = new URLSearchParams(window.location.search);
+    params.set("project", project);
+    return `/launch?${params}`;
+  };
+  return (
+    <>
+      <Head title={titleOf(form, namesOf(form.assets, undefined))} crumbs={<Link href="/launch">Launch</Link>} />
+      <section class="card stack" aria-labelledby="which">
+        <h2 id="which">Of which project?</h2>
+        <p class="faint">The link does not say it, and there are {projects.length}.</p>
+        <ul class="plain row">
+          {projects.map((name) => (
+            <li key={name}>
+              <Link href={of(name)} class="button">
+                {name}
+              </Link>
+            </li>
+          ))}
+        </ul>
+      </section>
+    </>
+  );
+}
+
 /** The page. */
 export default function Launch() {
   useSearch();
@@ -182,14 +205,15 @@ export default function Launch() {
   const form = formOf(params);
   const names = projects.data?.map((project) => project.name) ?? [];
   // A link without a project means the only one.
-  if (!form.project && !form.job) form.project = names[0] ?? "";
+  if (!form.project && !form.job && names.length === 1) form.project = names[0] ?? "";
   const isNew = isEmpty(form) && !form.lost && !params.has("project");
   if (isNew) return <Choose projects={names} />;
+  if (!form.job && !form.project && names.length > 0) return <Which form={form} projects={names} />;
   if (!form.job && !form.project) {
     return (
       <>
         <Head title="Launch" />
-        {projects.error ? <ProblemBox error={projects.error} /> : <Waiting />}
+        <Answer of={projects}>{() => <Empty>There is no project.</Empty>}</Answer>
       </>
     );
   }

@@ -8,7 +8,7 @@ import { pluginHref, useListParam, useParam, usePathPart } from "../parts/addres
 import { Copy } from "../parts/copy";
 import { Choices, Filters, Search } from "../parts/filters";
 import { Json } from "../parts/json";
-import { useLivePages, useLiveQuery } from "../parts/live";
+import { useLivePages, useLiveQuery, useRunTurns } from "../parts/live";
 import { More } from "../parts/more";
 import { Answer, Empty, Head } from "../parts/page";
 import { State } from "../parts/state";
@@ -165,13 +165,14 @@ function Call({ plugin, call }: { plugin: string; call: CallLine }) {
 }
 
 function Calls({ plugin }: { plugin: string }) {
+  const turns = useRunTurns();
   const rows = useLivePages<CallLine>(
     ["calls", plugin, {}],
     (cursor) =>
       ask(
         api.GET("/api/v1/plugins/{name}/calls", { params: { path: { name: plugin }, query: { cursor, limit: 50 } } }),
       ),
-    ["run", "alert", "project"],
+    [turns, "alert", "project"],
   );
   const calls: Column<CallLine>[] = [
     { id: "at", head: "When", width: "120px", cell: (call) => <Time at={call.at} /> },
@@ -252,7 +253,8 @@ function Facts({ of }: { of: PluginDetail }) {
 }
 
 function Plugin({ name }: { name: string }) {
-  const all = usePlugins().data;
+  const plugins = usePlugins();
+  const all = plugins.data;
   // Without its prefix one of those that Tidegate carries is meant, unless the folder has one of that name.
   const isCarried = !all?.some((row) => row.name === name) && all?.some((row) => row.name === `builtin:${name}`);
   const known = isCarried ? `builtin:${name}` : name;
@@ -269,7 +271,8 @@ function Plugin({ name }: { name: string }) {
         crumbs={<Link href="/plugins">Plugins</Link>}
         badge={of.data && <State state={of.data.state} />}
       />
-      <Answer of={of}>
+      {/* Without the list nobody knows which one is meant. */}
+      <Answer of={all ? of : { data: of.data, error: plugins.error }}>
         {(data) => (
           <>
             {data.report?.summary && <p class="name">{data.report.summary}</p>}

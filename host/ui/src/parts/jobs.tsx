@@ -5,7 +5,7 @@ import { Link } from "wouter-preact";
 import { api, ask, type Schemas } from "../api/client";
 import { Act } from "./act";
 import { useLiveQuery, useRunTurns } from "./live";
-import { say } from "./toast";
+import { complain, say } from "./toast";
 
 type JobDetail = Schemas["JobDetail"];
 type JobRun = Schemas["JobRun"];
@@ -45,7 +45,7 @@ export function PauseButton({ job, quiet }: { job: JobDetail; quiet?: boolean })
     await client.invalidateQueries({ queryKey: ["job", job.name] });
     say(
       pause ? `Nothing starts ${job.name} by itself any more.` : `${job.name} is started by itself again, from now on.`,
-      canUndo ? { undo: () => void set(!pause, false).catch(() => undefined) } : {},
+      canUndo ? { undo: () => void set(!pause, false).catch(complain) } : {},
     );
   };
   return (
