@@ -67,45 +67,79 @@ export function useKeys(): void {
   }, [go]);
 }
 
-const others: [string[], string][] = [
-  [["Ctrl", "K"], "Find a page, an asset, a job or a run"],
-  [["/"], "Search on this page"],
-  [["?"], "Show these keys"],
-  [["Esc"], "Close what is open"],
+/** What the keys of a page, or of a part of pages, do: several that are pressed together, or one of several. */
+type Keyed = readonly [keys: readonly string[], what: string, together?: "together"];
+const groups: readonly (readonly [title: string, keys: readonly Keyed[]])[] = [
+  [
+    "Everywhere",
+    [
+      [["Ctrl", "K"], "Find a page, an asset, a job, or a run by its number", "together"],
+      [["/"], "Search on this page"],
+      [["?"], "Show these keys"],
+      [["Esc"], "Close what is open"],
+    ],
+  ],
+  ["Go to", Object.entries(leads).map(([key, [, title]]) => [["g", key], title, "together"] as const)],
+  ["Tabs", [[["←", "→"], "The tab before, the next one"]]],
+  [
+    "Overview: the lane of a job",
+    [
+      [["←", "→"], "The run before, the next one"],
+      [["Enter"], "Open the run"],
+    ],
+  ],
+  [
+    "Lineage",
+    [
+      [["←", "→"], "Along an edge"],
+      [["↑", "↓"], "Within a layer"],
+      [["Enter"], "Open an asset, unfold a group"],
+      [["Space"], "Select, or take out of the selection"],
+      [["Esc"], "Select nothing"],
+      [["+", "-"], "Zoom"],
+      [["f", "0"], "Show all"],
+    ],
+  ],
+  [
+    "Timeline of a run",
+    [
+      [["←", "→"], "The node before, the next one of a thread"],
+      [["↑", "↓"], "Another thread"],
+      [["Home", "End"], "The first node of a thread, the last one"],
+      [["Enter"], "Show the node"],
+      [["+", "-"], "Zoom"],
+      [["0"], "Show all"],
+    ],
+  ],
 ];
 
 /** All shortcuts. */
 export function Keys() {
   return (
-    <Dialog title="Keyboard shortcuts" onClose={() => (over.value = undefined)}>
-      <div class="grid-2">
-        <table>
-          <tbody>
-            {others.map(([keys, what]) => (
-              <tr key={what}>
-                <td class="nowrap">
-                  {keys.map((key) => (
-                    <kbd key={key}>{key}</kbd>
-                  ))}
-                </td>
-                <td>{what}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-        <table>
-          <tbody>
-            {Object.entries(leads).map(([key, [, title]]) => (
-              <tr key={key}>
-                <td class="nowrap">
-                  <kbd>g</kbd> <kbd>{key}</kbd>
-                </td>
-                <td>{title}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+    <Dialog title="Keyboard shortcuts" class="keys" onClose={() => (over.value = undefined)}>
+      <div class="key-groups">
+        {groups.map(([title, keys]) => (
+          <table key={title}>
+            <caption>{title}</caption>
+            <tbody>
+              {keys.map(([pressed, what, together]) => (
+                <tr key={what}>
+                  <td class="nowrap">
+                    {pressed.map((key, index) => (
+                      <span key={key}>
+                        {index > 0 && !together && <span class="faint"> or </span>}
+                        <kbd>{key}</kbd>
+                      </span>
+                    ))}
+                  </td>
+                  <td>{what}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        ))}
       </div>
+      <p class="small faint">The keys of a picture work while it has the focus: the tab key leads there.</p>
       <label class="row">
         <input
           type="checkbox"
