@@ -231,7 +231,10 @@ fn who_comes_back_can_tell_that_projects_and_the_configuration_are_others() {
     shop.wait_for("the project", || hello()["projects"]["tiny"] != before["projects"]["tiny"]);
     let changed = hello();
     let again = hello();
-    assert_eq!([&again["configuration"], &again["projects"]], [&changed["configuration"], &changed["projects"]]);
+    assert_eq!(
+        [&again["configuration"], &again["projects"]],
+        [&changed["configuration"], &changed["projects"]]
+    );
 }
 
 #[test]

@@ -90,9 +90,16 @@ export function useInvalidation(key: QueryKey, kinds: Kinds): void {
   }, [client, named]);
 }
 
-/** Whether an answer is shown as it is by whoever begins to: it was just given, and nothing was said against it. */
-export function isFresh({ dataUpdatedAt, isInvalidated }: QueryState<unknown, unknown>, now: number): boolean {
-  return !isInvalidated && now - dataUpdatedAt < FRESH;
+/** What is known of a question. */
+type Asked = { queryHash: string; state: QueryState<unknown, unknown>; getObserversCount: () => number };
+
+/**
+ * Whether an answer is shown as it is by whoever begins to: it was just given, nothing was said against it, and somebody else
+ * shows it, who would have heard that.
+ */
+export function isFresh(of: Pick<Asked, "state" | "getObserversCount">, now: number): boolean {
+  const { state } = of;
+  return of.getObserversCount() > 1 && !state.isInvalidated && now - state.dataUpdatedAt < FRESH;
 }
 
 /**
@@ -107,8 +114,7 @@ export function useEarly(key: QueryKey, enabled: boolean, begin: () => Promise<u
     begun.current = hashKey(key);
     begin().catch(() => undefined);
   }
-  return (query: { queryHash: string; state: QueryState<unknown, unknown> }) =>
-    query.queryHash !== begun.current && !isFresh(query.state, Date.now());
+  return (query: Asked) => query.queryHash !== begun.current && !isFresh(query, Date.now());
 }
 
 /**
