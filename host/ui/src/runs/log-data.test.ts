@@ -52,6 +52,18 @@ test("of a log that is too long the beginning is let go, and can be asked for ag
   expect(grown.rows.at(-1)?.offset).toBe(60_001);
 });
 
+test("of a log that is too long the end is let go when one goes back, and can be asked for again", () => {
+  const rows = Array.from({ length: 60_000 }, (_, n) => row(n + 2));
+  const grown = prepended(
+    { ...part(rows), scanned: 70_000, total: 70_000 },
+    page([row(0), row(1)], { previous: null }),
+  );
+  expect(grown.rows).toHaveLength(60_000);
+  expect(grown.rows[0]?.offset).toBe(0);
+  expect(grown.next).toBe("1.1.60000");
+  expect(isAtEnd(grown)).toBe(false);
+});
+
 test("a log that grows is as long as its lines reach, over all attempts", () => {
   const known = { ...part([row(90)]), total: 100 };
   expect(grownBy(known, [row(190), row(0, 2), row(50, 2)])).toBe(250);

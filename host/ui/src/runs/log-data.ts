@@ -58,7 +58,12 @@ export function appended(
 export function prepended(part: LogPart, page: LogPage): LogPart {
   const first = part.rows[0];
   const news = first ? page.items.filter((row) => order(row, first) < 0) : page.items;
-  return { ...part, rows: news.length > 0 ? [...news, ...part.rows] : part.rows, previous: page.previous };
+  const rows = news.length > 0 ? [...news, ...part.rows] : part.rows;
+  const cut = rows[MOST];
+  if (!cut) return { ...part, rows, previous: page.previous };
+  // The end is let go, and is asked for again from there: this is not all any more.
+  const scanned = Math.min(part.scanned, part.total - 1);
+  return { ...part, rows: rows.slice(0, MOST), previous: page.previous, next: placeOf(cut), scanned };
 }
 
 function partOf(page: LogPage): LogPart {
@@ -80,6 +85,8 @@ export function grownBy(part: LogPart, items: LogRow[]): number {
 
 export type Log = {
   part: LogPart | undefined;
+  /** A number for each time that it was opened anew: other lines may be here since. */
+  opened: number;
   error: unknown;
   /** Whether more is being asked for. */
   busy: "before" | "behind" | undefined;
@@ -91,6 +98,8 @@ export type Log = {
 /** The log from a place on: `start`, `end`, or a line. Where it still grows, lines are added as dbt writes them. */
 export function useLog(id: number, filter: LogFilter, from: string): Log {
   const [part, setPart] = useState<LogPart>();
+  // Which round the part is of: what comes live goes on from that part, and from no other.
+  const [opened, setOpened] = useState(0);
   const [error, setError] = useState<unknown>();
   const [busy, setBusy] = useState<"before" | "behind">();
   const [round, setRound] = useState(0);
@@ -119,6 +128,7 @@ export function useLog(id: number, filter: LogFilter, from: string): Log {
         if (mine !== epoch.current) return;
         setError(undefined);
         setPart(first);
+        setOpened(mine);
       })
       .catch((problem: unknown) => mine === epoch.current && setError(problem))
       .finally(() => mine === epoch.current && setBusy(undefined));
@@ -157,13 +167,15 @@ export function useLog(id: number, filter: LogFilter, from: string): Log {
 
   const isLive = part !== undefined && !part.complete && isAtEnd(part);
   useEffect(() => {
-    if (!isLive) return;
+    // While another round is asked for, nothing is added to what it will replace.
+    if (!isLive || opened !== epoch.current) return;
     const wanted = JSON.parse(named) as LogFilter;
     let source: EventSource | undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const listen = () => {
       source = new EventSource(logLive(id, wanted, latest.current.part?.next ?? undefined));
       source.addEventListener("lines", (message) => {
+        if (opened !== epoch.current) return;
         const { data, lastEventId } = message as MessageEvent<string>;
         const { items } = JSON.parse(data) as { items: LogRow[] };
         const next = lastEventId || null;
@@ -182,9 +194,13 @@ export function useLog(id: number, filter: LogFilter, from: string): Log {
       source.addEventListener("end", () => {
         source?.close();
         // How much it was in the end is told by its end.
+        const isMine = () => opened === epoch.current;
         logPage(id, wanted, { cursor: latest.current.part?.next ?? undefined, limit: PAGE })
-          .then((page) => setPart((now) => now && appended(now, { ...page, next: null })))
-          .catch(() => setPart((now) => now && { ...now, complete: true, next: null }));
+          .then((page) => {
+            const next = page.scanned_bytes < page.total_bytes ? page.next : null;
+            if (isMine()) setPart((now) => now && appended(now, { ...page, next }));
+          })
+          .catch(() => isMine() && setPart((now) => now && { ...now, complete: true, next: null }));
       });
       source.addEventListener("error", () => {
         // The browser comes back by itself, unless the host has refused it.
@@ -204,10 +220,11 @@ export function useLog(id: number, filter: LogFilter, from: string): Log {
       clearTimeout(timer);
       source?.close();
     };
-  }, [id, named, isLive]);
+  }, [id, named, isLive, opened]);
 
   return {
     part,
+    opened,
     error,
     busy,
     before: useCallback(() => void more("before"), [more]),
