@@ -1,7 +1,7 @@
 /** Tables that can be long: only the rows that are seen are there, and the rest is told to those who cannot see. */
 import { useVirtualizer, useWindowVirtualizer, type Virtualizer } from "@tanstack/react-virtual";
 import type { ComponentChildren } from "preact";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 export type Column<T> = {
   id: string;
@@ -54,7 +54,7 @@ function InPage<T>(props: Props<T>) {
     estimateSize: () => props.rowHeight ?? 38,
     overscan: 12,
     scrollMargin: above,
-    getItemKey: (index) => keyOf(props, index),
+    getItemKey: useKeys(props),
   });
   return (
     <div class="vt" {...roles(props)}>
@@ -72,7 +72,7 @@ function InBox<T>(props: Props<T> & { height: string }) {
     getScrollElement: () => box.current,
     estimateSize: () => props.rowHeight ?? 38,
     overscan: 12,
-    getItemKey: (index) => keyOf(props, index),
+    getItemKey: useKeys(props),
   });
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by the keyboard
@@ -83,9 +83,15 @@ function InBox<T>(props: Props<T> & { height: string }) {
   );
 }
 
-function keyOf<T>(props: Props<T>, index: number): string | number {
-  const row = props.rows[index];
-  return row === undefined ? index : props.rowKey(row);
+/** What gives the keys; another function would have all rows measured anew, so it is another one only for other rows. */
+function useKeys<T>({ rows, rowKey }: Props<T>): (index: number) => string | number {
+  return useCallback(
+    (index) => {
+      const row = rows[index];
+      return row === undefined ? index : rowKey(row);
+    },
+    [rows],
+  );
 }
 
 function roles<T>(props: Props<T>) {

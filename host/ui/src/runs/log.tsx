@@ -38,7 +38,7 @@ export function Log({ run }: { run: RunDetail }) {
   };
   const [follow, setFollow] = useState(isLive && !line);
   const [from, setFrom] = useState(line || (isLive ? "end" : "start"));
-  // How often someone has asked to be led to an end of it.
+  // How often someone has asked to be led to an end of it; none since they went elsewhere by themselves.
   const [led, setLed] = useState(0);
   const go = (to: string) => {
     setFrom(to);
@@ -50,7 +50,10 @@ export function Log({ run }: { run: RunDetail }) {
   // A line that is not here is where the log is opened anew.
   // Only a new line in the address leads elsewhere.
   useEffect(() => {
-    if (line && log.part && !places.has(line)) setFrom(line);
+    if (line && log.part && !places.has(line)) {
+      setFrom(line);
+      log.again();
+    }
     if (line) setFollow(false);
   }, [line]);
   const attempts = run.steps.flatMap((step) => step.attempts.map((attempt) => `${step.number}.${attempt.number}`));
@@ -88,7 +91,10 @@ export function Log({ run }: { run: RunDetail }) {
         q={q}
         line={line}
         follow={follow}
-        setFollow={setFollow}
+        leave={() => {
+          setFollow(false);
+          setLed(0);
+        }}
         places={places}
         end={led > 0 ? { of: from, led } : undefined}
       />
@@ -223,12 +229,13 @@ function Lines(props: {
   q: string;
   line: string;
   follow: boolean;
-  setFollow: (follow: boolean) => void;
+  /** Called where someone who followed goes back. */
+  leave: () => void;
   places: Map<string, number>;
   /** The end that someone wanted to see last. */
   end: { of: string; led: number } | undefined;
 }) {
-  const { run, log, q, line, follow, setFollow, places, end } = props;
+  const { run, log, q, line, follow, leave, places, end } = props;
   const { part } = log;
   if (!part) {
     if (!log.error) return <Waiting />;
@@ -249,7 +256,7 @@ function Lines(props: {
     ? { at: rows.length - 1, align: "end" as const, mark: rows.length }
     : at >= 0
       ? { at, align: "center" as const, mark: line }
-      : endOf(rows, end);
+      : endOf(rows, log.opened, end);
   return (
     <>
       {log.error !== undefined && <ProblemBox error={log.error} />}
@@ -268,7 +275,7 @@ function Lines(props: {
           onEnd={log.behind}
           onStart={log.before}
           onScroll={(atEnd, up) => {
-            if (follow && up && !atEnd) setFollow(false);
+            if (follow && up && !atEnd) leave();
           }}
           row={(row, index) => <Line row={row} before={rows[index - 1]} run={run} q={q} />}
         />
@@ -283,13 +290,11 @@ function Lines(props: {
 }
 
 /** Where to look for an end of the log: once when it is asked for, and again when the lines of that end are here. */
-function endOf(rows: LogRow[], end: { of: string; led: number } | undefined) {
-  const [first, last] = [rows[0], rows.at(-1)];
-  if (!first || !last) return undefined;
-  if (end?.of === "start") return { at: 0, align: "start" as const, mark: `${end.led} ${placeOf(first)}` };
-  return end?.of === "end"
-    ? { at: rows.length - 1, align: "end" as const, mark: `${end.led} ${placeOf(last)}` }
-    : undefined;
+function endOf(rows: LogRow[], opened: number, end: { of: string; led: number } | undefined) {
+  if (!end || rows.length === 0) return undefined;
+  const mark = `${end.led} ${opened}`;
+  if (end.of === "start") return { at: 0, align: "start" as const, mark };
+  return end.of === "end" ? { at: rows.length - 1, align: "end" as const, mark } : undefined;
 }
 
 function Line({ row, before, run, q }: { row: LogRow; before: LogRow | undefined; run: RunDetail; q: string }) {

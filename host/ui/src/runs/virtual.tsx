@@ -1,7 +1,7 @@
 /** A long table of which only the rows that can be seen are made. Rows may have any height. */
 import { useVirtualizer } from "@tanstack/react-virtual";
 import type { ComponentChildren } from "preact";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useRef } from "preact/hooks";
 
 export type VirtualProps<T> = {
   label: string;
@@ -33,15 +33,20 @@ export type VirtualProps<T> = {
 export function Virtual<T>(props: VirtualProps<T>) {
   const { items, keyOf, row, size, onEnd, onStart, show } = props;
   const box = useRef<HTMLDivElement>(null);
+  // Where another function gives the keys, all rows are measured anew.
+  const getItemKey = useCallback(
+    (at: number) => {
+      const item = items[at];
+      return item === undefined ? at : keyOf(item, at);
+    },
+    [items],
+  );
   const virtual = useVirtualizer({
     count: items.length,
     getScrollElement: () => box.current,
     estimateSize: () => size,
     overscan: 8,
-    getItemKey: (at) => {
-      const item = items[at];
-      return item === undefined ? at : keyOf(item, at);
-    },
+    getItemKey,
   });
   const rows = virtual.getVirtualItems();
   const [first, last] = [rows[0]?.index ?? 0, rows.at(-1)?.index ?? 0];
@@ -51,21 +56,28 @@ export function Virtual<T>(props: VirtualProps<T>) {
   useEffect(() => {
     if (items.length > 0 && first <= 10) onStart?.();
   }, [first, items.length, onStart]);
-  // It is scrolled when it is asked for, not when something else changes.
+  // It is scrolled when it is asked for, and when what was asked for comes: not when it moves, nor when something else changes.
+  const isThere = show !== undefined && show.at >= 0;
   useEffect(() => {
-    if (show && show.at >= 0) virtual.scrollToIndex(show.at, { align: show.align });
-  }, [show?.at, show?.mark]);
+    if (show && isThere) virtual.scrollToIndex(show.at, { align: show.align });
+  }, [isThere, show?.mark]);
   const firstKey = items[0] === undefined ? undefined : keyOf(items[0], 0);
-  const before = useRef(firstKey);
-  // Only what comes before the first row moves the others.
+  // The row that is seen first, and the first of all.
+  const seen = useRef<{ first: typeof firstKey; key?: typeof firstKey; start: number }>({ first: firstKey, start: 0 });
+  // What comes or goes before the row that is seen first does not move it.
   useLayoutEffect(() => {
-    const at =
-      props.anchored && before.current !== undefined && before.current !== firstKey
-        ? items.findIndex((item, index) => keyOf(item, index) === before.current)
-        : -1;
-    before.current = firstKey;
-    if (at > 0 && box.current) box.current.scrollTop += virtual.measurementsCache[at]?.start ?? at * size;
-  }, [firstKey]);
+    const element = box.current;
+    const { first: before, key, start } = seen.current;
+    if (props.anchored && element && before !== firstKey && key !== undefined) {
+      const at = items.findIndex((item, index) => keyOf(item, index) === key);
+      if (at >= 0) element.scrollTop += (virtual.measurementsCache[at]?.start ?? at * size) - start;
+    }
+    const from = virtual.scrollOffset ?? 0;
+    const shown = virtual.getVirtualItems().find((row) => row.start + row.size > from) ?? rows[0];
+    seen.current = { first: firstKey, start: 0 };
+    if (shown && items[shown.index] !== undefined)
+      seen.current = { first: firstKey, key: getItemKey(shown.index), start: shown.start };
+  });
   const top = useRef(0);
   const scrolled = () => {
     const element = box.current;
