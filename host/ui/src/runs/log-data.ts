@@ -252,44 +252,73 @@ export type Matches = { places: string[]; searched: number; total: number; done:
 /** So many places are kept at the most. */
 const MATCHES = 100_000;
 
-/** All lines of the log that hold a text, wherever they are: the host searches, so that none is missed. */
-export function useMatches(id: number, filter: LogFilter, q: string, grown: number): Matches | undefined {
-  const [matches, set] = useState<Matches>();
-  const cursor = useRef<string>();
+/** How often it is searched on in a log that grows, in milliseconds. */
+const SEARCH_ON = 2000;
+
+export type Search = {
+  /** What was found so far. */
+  matches: Matches | undefined;
+  /** Why it does not go on. */
+  error: unknown;
+  again: () => void;
+};
+
+/** All lines of the log that hold a text, wherever they are: the host searches, so that none is missed. What grows is searched on. */
+export function useMatches(id: number, filter: LogFilter, q: string, total: number, isGrowing: boolean): Search {
   const named = JSON.stringify({ ...filter, q });
-  const known = useRef<{ named: string; matches: Matches | undefined }>({ named, matches: undefined });
-  // What has grown is searched on.
+  const [found, set] = useState<{ named: string; matches: Matches }>();
+  const [error, setError] = useState<unknown>();
+  const [tries, setTries] = useState(0);
+  const known = useRef<{ named: string; cursor?: string; matches?: Matches }>({ named });
+  const latest = useRef(total);
+  latest.current = total;
   useEffect(() => {
-    if (!q) {
-      set(undefined);
-      known.current = { named, matches: undefined };
-      return;
-    }
+    setError(undefined);
+    if (!q) return;
     let isOver = false;
-    if (known.current.named !== named || !known.current.matches) {
-      cursor.current = undefined;
-      known.current = { named, matches: undefined };
-    }
+    let isBusy = false;
+    if (known.current.named !== named) known.current = { named };
+    const now = known.current;
+    let seen = -1;
     const search = async () => {
       const wanted = JSON.parse(named) as LogFilter;
-      while (!isOver) {
-        const page = await logPage(id, wanted, { cursor: cursor.current, limit: 5000 });
+      seen = latest.current;
+      for (let done = false; !done; ) {
+        const page = await logPage(id, wanted, { cursor: now.cursor, limit: 5000 });
         if (isOver) return;
-        const before = known.current.matches?.places ?? [];
+        const before = now.matches?.places ?? [];
         const places = page.items.length > 0 ? [...before, ...page.items.map(placeOf)] : before;
-        const done = !page.next || page.scanned_bytes >= page.total_bytes || places.length >= MATCHES;
-        known.current.matches = { places, searched: page.scanned_bytes, total: page.total_bytes, done };
-        set(known.current.matches);
-        if (page.next) cursor.current = page.next;
-        if (done) return;
+        done = !page.next || page.scanned_bytes >= page.total_bytes || places.length >= MATCHES;
+        now.matches = { places, searched: page.scanned_bytes, total: page.total_bytes, done };
+        set({ named, matches: now.matches });
+        setError(undefined);
+        if (page.next) now.cursor = page.next;
       }
     };
+    const begin = () => {
+      if (isBusy || seen === latest.current || (now.matches?.places.length ?? 0) >= MATCHES) return;
+      isBusy = true;
+      search()
+        .catch((problem: unknown) => {
+          seen = -1;
+          if (!isOver) setError(problem);
+        })
+        .finally(() => {
+          isBusy = false;
+        });
+    };
     // Whoever types on wants no answer to the first letters.
-    const timer = setTimeout(() => void search().catch(() => undefined), 150);
+    const timer = setTimeout(begin, 150);
+    const more = isGrowing ? setInterval(begin, SEARCH_ON) : undefined;
     return () => {
       isOver = true;
       clearTimeout(timer);
+      clearInterval(more);
     };
-  }, [id, named, q, grown]);
-  return q ? matches : undefined;
+  }, [id, named, q, isGrowing, tries]);
+  return {
+    matches: q && found?.named === named ? found.matches : undefined,
+    error,
+    again: useCallback(() => setTries((now) => now + 1), []),
+  };
 }

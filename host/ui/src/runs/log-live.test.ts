@@ -3,15 +3,21 @@ import { h, render } from "preact";
 import { useState } from "preact/hooks";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { LogFilter } from "./data";
-import { type Log, placeOf, useLog } from "./log-data";
+import { type Log, placeOf, type Search, useLog, useMatches } from "./log-data";
 import type { LogPage, LogRow } from "./shapes";
 
-type Asked = { filter: LogFilter; cursor?: string | undefined; tail?: boolean; answer: (page: LogPage) => void };
+type Asked = {
+  filter: LogFilter;
+  cursor?: string | undefined;
+  tail?: boolean;
+  answer: (page: LogPage) => void;
+  refuse: (problem: Error) => void;
+};
 const asked: Asked[] = [];
 
 vi.mock("./data", () => ({
   logPage: (_: number, filter: LogFilter, at: { cursor?: string; tail?: boolean }) =>
-    new Promise<LogPage>((answer) => asked.push({ filter, ...at, answer })),
+    new Promise<LogPage>((answer, refuse) => asked.push({ filter, ...at, answer, refuse })),
   logLive: (_: number, filter: LogFilter, cursor: string | undefined) =>
     JSON.stringify({ level: filter.level, cursor }),
 }));
@@ -112,3 +118,28 @@ test("a changed filter begins no stream before its own lines are here", async ()
   expect(JSON.parse(Stream.all[1]?.url ?? "")).toEqual({ level: "debug", cursor: "1.1.20" });
   expect(places()).toEqual(["1.1.0", "1.1.5", "1.1.10"]);
 });
+
+test("a search that fails says so and can be tried again, and goes on where the log grows", async () => {
+  let search: Search | undefined;
+  let grow: (total: number) => void = () => undefined;
+  const Searching = () => {
+    const [total, set] = useState(20);
+    grow = set;
+    search = useMatches(1, { attempt: "", node: "", level: "", q: "" }, "line", total, true);
+    return null;
+  };
+  render(h(Searching, {}), holder);
+  await vi.waitFor(() => expect(asked).toHaveLength(1));
+  asked[0]?.refuse(new Error("it is away"));
+  await vi.waitFor(() => expect(search?.error).toEqual(new Error("it is away")));
+  search?.again();
+  await vi.waitFor(() => expect(asked).toHaveLength(2));
+  asked[1]?.answer(page([0], 20));
+  await vi.waitFor(() => expect(search?.matches?.places).toEqual(["1.1.0"]));
+  expect(search?.error).toBeUndefined();
+  grow(30);
+  await vi.waitFor(() => expect(asked).toHaveLength(3), { timeout: 10_000 });
+  expect(asked[2]?.cursor).toBe("1.1.20");
+  asked[2]?.answer(page([20], 30));
+  await vi.waitFor(() => expect(search?.matches?.places).toEqual(["1.1.0", "1.1.20"]));
+}, 20_000);

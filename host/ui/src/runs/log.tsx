@@ -7,7 +7,15 @@ import { Empty, ProblemBox, Waiting } from "../parts/page";
 import { useParams } from "./address";
 import { type LogFilter, rawLog } from "./data";
 import { clockOf } from "./events";
-import { type Log as LogOf, type LogPart, type Matches, placeOf, useLog, useMatches } from "./log-data";
+import {
+  type Log as LogOf,
+  type LogPart,
+  type Matches,
+  placeOf,
+  type Search as SearchOf,
+  useLog,
+  useMatches,
+} from "./log-data";
 import { attemptName } from "./nodes-table";
 import type { LogRow, RunDetail } from "./shapes";
 import { clipped, plain } from "./text";
@@ -45,7 +53,7 @@ export function Log({ run }: { run: RunDetail }) {
     setLed((before) => before + 1);
   };
   const log = useLog(run.id, { ...filter, q: only ? q : "" }, from);
-  const matches = useMatches(run.id, filter, q, isLive ? Math.floor((log.part?.total ?? 0) / 65_536) : 0);
+  const search = useMatches(run.id, filter, q, log.part?.total ?? 0, isLive);
   const places = useMemo(() => new Map(log.part?.rows.map((row, at) => [placeOf(row), at])), [log.part?.rows]);
   // A line that is not here is where the log is opened anew.
   // Only a new line in the address leads elsewhere.
@@ -83,7 +91,7 @@ export function Log({ run }: { run: RunDetail }) {
           </span>
         )}
       </Filters>
-      {q && <Found matches={matches} line={line} only={only} level={filter.level} />}
+      {q && <Found search={search} line={line} only={only} level={filter.level} isLive={isLive} />}
       <Bar run={run} log={log} filter={filter} follow={follow} setFollow={setFollow} go={go} isLive={isLive} />
       <Lines
         run={run}
@@ -179,8 +187,9 @@ function extent(part: LogPart, filter: LogFilter): string {
 }
 
 /** How often the text was found, and the way from one to the next. */
-function Found(props: { matches: Matches | undefined; line: string; only: boolean; level: string }) {
-  const { matches, line, only, level } = props;
+function Found(props: { search: SearchOf; line: string; only: boolean; level: string; isLive: boolean }) {
+  const { search, line, only, level, isLive } = props;
+  const { matches, error } = search;
   const places = matches?.places ?? [];
   const at = places.indexOf(line);
   const step = (by: number) => {
@@ -188,17 +197,18 @@ function Found(props: { matches: Matches | undefined; line: string; only: boolea
     setParams({ line: places[next] ?? "" });
   };
   const isNone = matches?.done && places.length === 0;
-  const where = at < 0 ? "" : `${(at + 1).toLocaleString("en")} of `;
   return (
     <div class="row">
+      {error !== undefined && (
+        <>
+          <ProblemBox error={error} />
+          <button type="button" class="button" onClick={search.again}>
+            Try again
+          </button>
+        </>
+      )}
       <span role="status">
-        {!matches
-          ? "Searching…"
-          : isNone
-            ? level === "debug"
-              ? "No line has this text."
-              : `No line of level ${level}${level === "error" ? "" : " or above"} has this text.`
-            : `${where}${count(places.length, "line")} found${matches.done ? "" : `, ${bytes(matches.searched)} of ${bytes(matches.total)} searched`}`}
+        {matches ? foundWords(matches, at, level, isLive) : error === undefined && "Searching…"}
       </span>
       {isNone && level !== "debug" && (
         <button type="button" class="button" onClick={() => setParams({ log_level: "debug" })}>
@@ -221,6 +231,18 @@ function Found(props: { matches: Matches | undefined; line: string; only: boolea
       </label>
     </div>
   );
+}
+
+function foundWords(matches: Matches, at: number, level: string, isLive: boolean): string {
+  const { places, done, searched, total } = matches;
+  const soFar = isLive ? " so far" : "";
+  if (done && places.length === 0) {
+    if (level === "debug") return `No line has this text${soFar}.`;
+    return `No line of level ${level}${level === "error" ? "" : " or above"} has this text${soFar}.`;
+  }
+  const where = at < 0 ? "" : `${(at + 1).toLocaleString("en")} of `;
+  const extent = done ? soFar : `, ${bytes(searched)} of ${bytes(total)} searched`;
+  return `${where}${count(places.length, "line")} found${extent}`;
 }
 
 function Lines(props: {
