@@ -4,6 +4,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import { ApiError, ask } from "../api/client";
 import { on } from "../api/live";
 import { useLiveQuery } from "../parts/live";
+import { withMeanwhile } from "../parts/meanwhile";
 import type { Address } from "./address";
 import { LineageGraph } from "./graph";
 import { moved, type NodeRow } from "./standing";
@@ -49,15 +50,30 @@ export function useGraph(project: string, fold: readonly string[], by: Address["
 
 const IS_OVER = /^(succeeded|warned|incomplete|failed|empty|cancelled|interrupted|refused)$/;
 
+/** Where they stand after news, if those are newer than the answer. */
+function after(known: Known, { as_of, run, nodes }: { as_of: number; run: number; nodes: NodeRow[] }): Known {
+  return as_of > known.asOf ? { ...known, standings: moved(known.standings, run, nodes) } : known;
+}
+
+/** Where they stand, with what is told of them until the answer is here. */
+export function standingsNow(project: string): Promise<Known> {
+  return withMeanwhile({
+    kind: "node",
+    ask: async () => {
+      const { as_of, states } = await get<StatesDocument>(`/projects/${encodeURIComponent(project)}/states`);
+      const standings: Known["standings"] = new Map(Object.entries(states));
+      return { asOf: as_of, standings };
+    },
+    merge: (known: Known, news) => (news.project === project ? after(known, news) : known),
+  });
+}
+
 /** Where the nodes of a project stand: asked once, then moved on by what the host tells. */
 export function useStandings(project: string): ReadonlyMap<string, Standing> {
   const client = useQueryClient();
   const query = useLiveQuery<Known>(
     ["standings", project],
-    async () => {
-      const { as_of, states } = await get<StatesDocument>(`/projects/${encodeURIComponent(project)}/states`);
-      return { asOf: as_of, standings: new Map(Object.entries(states)) };
-    },
+    () => standingsNow(project),
     [
       ["asset", isOf(project)],
       ["project", isOf(project)],
@@ -74,14 +90,7 @@ export function useStandings(project: string): ReadonlyMap<string, Standing> {
       timer = undefined;
       const told = news;
       news = [];
-      client.setQueryData<Known>(key, (known) => {
-        if (!known) return known;
-        let { standings } = known;
-        for (const { as_of, run, nodes } of told) {
-          if (as_of > known.asOf) standings = moved(standings, run, nodes);
-        }
-        return { ...known, standings };
-      });
+      client.setQueryData<Known>(key, (known) => known && told.reduce(after, known));
     };
     const askAgain = () => {
       checks = undefined;

@@ -7,7 +7,7 @@ import { type Column, Table } from "../parts/table";
 import { artifactHref, useArtifacts } from "./data";
 import { attemptName } from "./nodes-table";
 import type { Artifact, RunDetail } from "./shapes";
-import { bytes } from "./words";
+import { bytes, isFinished } from "./words";
 
 const kinds: Record<Artifact["kind"], string> = {
   manifest: "dbt's manifest",
@@ -57,7 +57,11 @@ export function Artifacts({ run }: { run: RunDetail }) {
       </Filters>
       {files.length === 0 ? (
         <Empty>
-          {kind || q ? "No file fits." : "There are no files: dbt was not started, or retention has taken them."}
+          {kind || q
+            ? "No file fits."
+            : isFinished(run.state)
+              ? "There are no files: dbt was not started, or retention has taken them."
+              : "There are no files yet: they appear here as dbt writes them."}
         </Empty>
       ) : (
         <Table

@@ -2,7 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { assetHref, runHref, setParams, useParam } from "../parts/address";
-import { Answer, Empty, Waiting } from "../parts/page";
+import { Answer, Empty, ProblemBox, Waiting } from "../parts/page";
 import { State } from "../parts/state";
 import { moment, span } from "../parts/time";
 import { useComparison, useOthers } from "./data";
@@ -14,7 +14,7 @@ import { count, isFinished } from "./words";
 export function Compare({ run }: { run: RunDetail }) {
   const [chosen] = useParam("with");
   const others = useOthers(run);
-  const known = (others.data?.items ?? []).filter((other) => other.id !== run.id);
+  const known = others.data ?? [];
   const before =
     known.find((other) => other.id < run.id && isFinished(other.state)) ?? known.find((other) => other.id < run.id);
   const other = /^\d+$/.test(chosen) ? Number(chosen) : before?.id;
@@ -39,6 +39,8 @@ export function Compare({ run }: { run: RunDetail }) {
       {other === undefined ? (
         others.isLoading ? (
           <Waiting />
+        ) : others.error ? (
+          <ProblemBox error={others.error} />
         ) : (
           <Empty>There is no earlier run of it to compare with.</Empty>
         )

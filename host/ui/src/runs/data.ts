@@ -1,10 +1,20 @@
 /** What these pages ask the host for. News that it tells live are put into what is known, without asking again. */
 import { type InfiniteData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useLayoutEffect, useMemo } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { api, ask, queries } from "../api/client";
 import { on } from "../api/live";
-import { type PageOf, type Pages, useEarly } from "../parts/live";
-import { mergeNodes, mergeRun, type NodesNews, type RunFilter, type RunNodes } from "./merge";
+import { type Kinds, type Message, type PageOf, type Pages, useEarly, useInvalidation } from "../parts/live";
+import { withMeanwhile } from "../parts/meanwhile";
+import {
+  hasMoved,
+  listed,
+  mergeHead,
+  mergeNodes,
+  mergeRuns,
+  type RunFilter,
+  type RunNews,
+  type RunNodes,
+} from "./merge";
 import type { Artifact, Comparison, LogPage, RunDetail, RunEvent, RunSummary, Told } from "./shapes";
 import { isFinished } from "./words";
 
@@ -43,41 +53,43 @@ export function useRuns(filter: RunFilter): Pages<RunSummary> {
     string | undefined
   >({
     queryKey: key,
-    queryFn: async ({ pageParam }) => {
-      // What is told while the answer is on its way may be newer than the answer.
-      const told: RunSummary[] = [];
-      const end = on("run", (run) => told.push(run));
-      try {
-        const page = await runsPage(filter, pageParam);
-        return told.reduce((now, run) => (mergeRun([now], run, filter) ?? [now])[0] ?? now, page);
-      } finally {
-        end();
-      }
-    },
+    queryFn: ({ pageParam }) => runsPage(filter, pageParam),
     initialPageParam: undefined,
     getNextPageParam: (last) => last.next ?? undefined,
     placeholderData: (before) => before,
     staleTime: 0,
     refetchOnWindowFocus: false,
   });
-  const { data: found } = query;
-  const data = useMemo(() => found?.pages.flatMap((page) => page.items), [found]);
+  const { data: found, isFetching } = query;
+  const data = useMemo(() => found && listed(found.pages), [found]);
   const named = JSON.stringify(filter);
+  const live = useRef<{ answered: () => void }>();
   useLayoutEffect(() => {
-    const at = ["runs", "list", JSON.parse(named) as RunFilter];
+    const fits = JSON.parse(named) as RunFilter;
+    const at = ["runs", "list", fits];
     const later = gathered(() => void client.invalidateQueries({ queryKey: at, exact: true }), 500);
-    const end = on("run", (run) => {
+    const take = (news: RunSummary[]) => {
       const known = client.getQueryData<InfiniteData<PageOf<RunSummary>>>(at);
       if (!known) return;
-      const pages = mergeRun(known.pages, run, JSON.parse(named) as RunFilter);
-      if (pages) client.setQueryData(at, { ...known, pages });
-      else later.soon();
+      const { pages, isWhole } = mergeRuns(known.pages, news, fits);
+      if (pages !== known.pages) client.setQueryData(at, { ...known, pages });
+      if (!isWhole) later.soon();
+    };
+    // An answer replaces all pages by those that were there when it was asked for: what was told since is told again.
+    const told: RunSummary[] = [];
+    live.current = { answered: () => take(told.splice(0)) };
+    const end = on("run", (run) => {
+      if (client.isFetching({ queryKey: at, exact: true }) > 0) told.push(run);
+      take([run]);
     });
     return () => {
       end();
       later.never();
     };
   }, [client, named]);
+  useLayoutEffect(() => {
+    if (!isFetching) live.current?.answered();
+  }, [isFetching, named]);
   return {
     data,
     error: query.error,
@@ -88,6 +100,29 @@ export function useRuns(filter: RunFilter): Pages<RunSummary> {
   };
 }
 
+/** A run, with what is told of it until it is here. */
+export function runNow(id: number): Promise<RunDetail> {
+  return withMeanwhile({
+    kind: "run",
+    ask: () => ask(api.GET("/api/v1/runs/{run}", { params: { path: { run: id } } })),
+    merge: mergeHead,
+    isMore: hasMoved,
+  });
+}
+
+/** The nodes of a run, with what is told of them until they are here. */
+export function nodesNow(id: number): Promise<RunNodes> {
+  const asked = () =>
+    withMeanwhile({
+      kind: "node",
+      ask: () => ask(api.GET("/api/v1/runs/{run}/nodes", { params: { path: { run: id } } })),
+      merge: (nodes: RunNodes, news) => (news.run === id ? mergeNodes(nodes, news) : nodes),
+    });
+  // The critical path is known when it has ended.
+  const isEnd = (nodes: RunNodes, run: RunNews) => run.id === id && isFinished(run.state) && run.as_of > nodes.as_of;
+  return withMeanwhile({ kind: "run", ask: asked, merge: (nodes: RunNodes) => nodes, isMore: isEnd });
+}
+
 /** A run without its nodes. What changes in its head comes live; its attempts are asked for again when it moves on. */
 export function useRun(id: number) {
   const client = useQueryClient();
@@ -95,13 +130,11 @@ export function useRun(id: number) {
     const again = () => void client.invalidateQueries({ queryKey: runKey(id), exact: true });
     const soon = gathered(again, 200);
     const nowAndThen = gathered(again, 3000);
-    const end = on("run", ({ as_of, ...news }) => {
-      // That it was fetched is what news are compared with.
+    const end = on("run", (news) => {
       const known = news.id === id ? client.getQueryData<RunDetail>(runKey(id)) : undefined;
-      if (!known || as_of <= known.as_of) return;
-      client.setQueryData<RunDetail>(runKey(id), { ...known, ...news });
-      const moved = (["state", "attempts", "waits_for", "reason"] as const).some((key) => known[key] !== news[key]);
-      if (moved) soon.soon();
+      if (!known || news.as_of <= known.as_of) return;
+      client.setQueryData<RunDetail>(runKey(id), mergeHead(known, news));
+      if (hasMoved(known, news)) soon.soon();
       else nowAndThen.soon();
     });
     return () => {
@@ -112,7 +145,7 @@ export function useRun(id: number) {
   }, [client, id]);
   const asked = {
     queryKey: runKey(id),
-    queryFn: () => ask(api.GET("/api/v1/runs/{run}", { params: { path: { run: id } } })),
+    queryFn: () => runNow(id),
     staleTime: 0,
   };
   const refetchOnMount = useEarly(asked.queryKey, true, () => client.query(asked));
@@ -141,21 +174,7 @@ export function useNodes(id: number, wanted: boolean) {
   }, [client, id, wanted]);
   const asked = {
     queryKey: nodesKey(id),
-    queryFn: async () => {
-      // What is told while the answer is on its way may be newer than the answer.
-      const told: NodesNews[] = [];
-      const end = on("node", (news) => {
-        if (news.run === id) told.push(news);
-      });
-      try {
-        return told.reduce(
-          mergeNodes,
-          await ask(api.GET("/api/v1/runs/{run}/nodes", { params: { path: { run: id } } })),
-        );
-      } finally {
-        end();
-      }
-    },
+    queryFn: () => nodesNow(id),
     staleTime: 0,
   };
   const refetchOnMount = useEarly(asked.queryKey, wanted, () => client.query(asked));
@@ -205,8 +224,35 @@ export function useEvents(id: number, isLive: boolean) {
   });
 }
 
-/** The files of a run. */
+/** How long after the files of a run that goes on were listed they may be listed again, in milliseconds. */
+const FILES = 3000;
+
+/** Says when something about a run may have come that no message holds: when it turns, and now and then while its nodes do. */
+function useTurns(id: number): Kinds {
+  return useMemo<Kinds>(() => {
+    let before = "";
+    let at = 0;
+    const isTurn = (run: Message) => {
+      const now = `${run.state} ${run.attempts}`;
+      if (run.id !== id || now === before) return false;
+      before = now;
+      return true;
+    };
+    const isTime = ({ run }: Message) => {
+      if (run !== id || Date.now() - at < FILES) return false;
+      at = Date.now();
+      return true;
+    };
+    return [
+      ["run", isTurn],
+      ["node", isTime],
+    ];
+  }, [id]);
+}
+
+/** The files of a run; more come while it goes on. */
 export function useArtifacts(id: number, wanted: { kind: Artifact["kind"] | ""; q: string }) {
+  useInvalidation(["run", id, "artifacts", wanted], useTurns(id));
   return useInfiniteQuery<PageOf<Artifact>, Error, InfiniteData<PageOf<Artifact>>, unknown[], string | undefined>({
     queryKey: ["run", id, "artifacts", wanted],
     queryFn: ({ pageParam }) => {
@@ -219,8 +265,9 @@ export function useArtifacts(id: number, wanted: { kind: Artifact["kind"] | ""; 
   });
 }
 
-/** What alerts told of a run. */
+/** What alerts told of a run; they may tell more. */
 export function useNotifications(id: number) {
+  useInvalidation(["run", id, "notifications"], ["alert", ...useTurns(id).slice(0, 1)]);
   return useQuery<Told[]>({
     queryKey: ["run", id, "notifications"],
     queryFn: () => ask(api.GET("/api/v1/runs/{run}/notifications", { params: { path: { run: id } } })),
@@ -240,13 +287,15 @@ export function useComparison(id: number, other: number | undefined) {
   });
 }
 
-/** The runs of the same job or project, to choose one of them. */
+/** Runs of the same job or project, to choose one of them: the newest, and those just before it. */
 export function useOthers(run: RunSummary) {
-  return useQuery<PageOf<RunSummary>>({
-    queryKey: ["runs", "others", run.project, run.job],
-    queryFn: () => {
+  return useQuery<RunSummary[]>({
+    queryKey: ["runs", "others", run.project, run.job, run.id],
+    queryFn: async () => {
       const query = { project: run.project, job: run.job ?? undefined, limit: 50 };
-      return ask(api.GET("/api/v1/runs", { params: { query } }));
+      const asked = [query, { ...query, cursor: String(run.id) }];
+      const pages = await Promise.all(asked.map((query) => ask(api.GET("/api/v1/runs", { params: { query } }))));
+      return listed(pages).filter(({ id }) => id !== run.id);
     },
   });
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { belongs, mergeNodes, mergeRun, type RunFilter } from "./merge";
+import { belongs, listed, mergeNodes, mergeRun, mergeRuns, type RunFilter } from "./merge";
 import { aNode, aRun } from "./sample";
 
 const all: RunFilter = { job: "", states: [], project: "", asset: "", via: "", q: "" };
@@ -60,7 +60,8 @@ test("what is known of the critical path stays", () => {
   expect(mergeNodes(known, news(2, [aNode({ unique_id: "a" })])).items[0]?.critical).toBe(true);
 });
 
-const page = (...ids: number[]) => ({ items: ids.map((id) => aRun({ id })), next: null as string | null });
+type Page = { items: ReturnType<typeof aRun>[]; next: string | null };
+const page = (...ids: number[]): Page => ({ items: ids.map((id) => aRun({ id })), next: null });
 const ids = (pages: { items: { id: number }[] }[] | undefined) => pages?.map((one) => one.items.map((run) => run.id));
 
 test("a new run comes first, and one that was missed where its number belongs", () => {
@@ -76,7 +77,24 @@ test("a new run comes first, and one that was missed where its number belongs", 
 });
 
 test("a run that is older than all that is shown belongs to a page that nobody asked for", () => {
-  expect(ids(mergeRun([page(5, 4)], aRun({ id: 2 }), all))).toEqual([[5, 4]]);
+  expect(ids(mergeRun([{ ...page(5, 4), next: "4" }], aRun({ id: 2 }), all))).toEqual([[5, 4]]);
+});
+
+test("where all pages are here, a run that is older than all of them comes last", () => {
+  expect(ids(mergeRun([page(9), page(5, 4)], aRun({ id: 2 }), all))).toEqual([[9], [5, 4, 2]]);
+});
+
+test("news of several runs are taken one after the other, and what only the host can tell is said", () => {
+  const news = [aRun({ id: 4, state: "failed" }), aRun({ id: 6 })];
+  const merged = mergeRuns([page(5, 4)], news, all);
+  expect(ids(merged.pages)).toEqual([[6, 5, 4]]);
+  expect(merged.pages[0]?.items.at(-1)?.state).toBe("failed");
+  expect(merged.isWhole).toBe(true);
+  expect(mergeRuns([page(5)], [aRun({ id: 6 })], { ...all, q: "x" })).toMatchObject({ isWhole: false });
+});
+
+test("a run that is in two pages is listed once", () => {
+  expect(listed([page(5, 4), page(4, 3)]).map((run) => run.id)).toEqual([5, 4, 3]);
 });
 
 test("a run that is known is replaced, and never by what it was before it ended", () => {

@@ -1,11 +1,14 @@
 /** What the host tells live, put into what is known already: replaced by key, without asking again. */
 import type { Schemas } from "../api/client";
 import { keyOf } from "./nodes";
-import type { RunSummary } from "./shapes";
+import type { RunDetail, RunSummary } from "./shapes";
 import { isFinished } from "./words";
 
 /** The nodes of a run as they were fetched, with what was told since. */
 export type RunNodes = Schemas["RunNodes"];
+
+/** What is told of a run. */
+export type RunNews = Schemas["RunChanged"];
 
 /** What is told of nodes of an attempt. */
 export type NodesNews = Pick<Schemas["NodesChanged"], "as_of" | "step" | "attempt" | "complete" | "nodes">;
@@ -34,6 +37,17 @@ export function isOld(known: Pick<RunSummary, "state">, news: Pick<RunSummary, "
   return isFinished(known.state) && !isFinished(news.state);
 }
 
+/** A run with news of it, where they are newer than what was fetched: that is what all news are compared with. */
+export function mergeHead(known: RunDetail, { as_of, ...news }: RunNews): RunDetail {
+  return news.id === known.id && as_of > known.as_of ? { ...known, ...news } : known;
+}
+
+/** Whether news say more of a run than they hold: its attempts have to be asked for. */
+export function hasMoved(known: RunDetail, news: RunNews): boolean {
+  if (news.id !== known.id || news.as_of <= known.as_of) return false;
+  return (["state", "attempts", "waits_for", "reason"] as const).some((key) => known[key] !== news[key]);
+}
+
 /** Which runs a list is asked for; empty texts leave it open. */
 export type RunFilter = { job: string; states: string[]; project: string; asset: string; via: string; q: string };
 
@@ -50,7 +64,7 @@ type Listed = { items: RunSummary[]; next?: string | null | undefined };
 
 /**
  * The pages of a list with news of a run; undefined where the host has to be asked. A run that is new goes to where its
- * number belongs, on the first page; one that belongs there no more is taken out.
+ * number belongs; one that belongs there no more is taken out.
  */
 export function mergeRun<P extends Listed>(pages: P[], run: RunSummary, filter: RunFilter): P[] | undefined {
   const fits = belongs(run, filter);
@@ -67,11 +81,31 @@ export function mergeRun<P extends Listed>(pages: P[], run: RunSummary, filter: 
   }
   if (fits === false) return pages;
   if (fits === undefined) return undefined;
-  const oldest = pages.at(-1)?.items.at(-1)?.id ?? 0;
-  if (run.id < oldest) return pages;
-  const to = pages.findIndex((page) => page.items.some((item) => item.id < run.id));
+  const last = pages.at(-1);
+  // It comes with a page that nobody has asked for yet.
+  if (last?.next && run.id < (last.items.at(-1)?.id ?? 0)) return pages;
+  const found = pages.findIndex((page) => page.items.some((item) => item.id < run.id));
+  const to = found < 0 ? pages.length - 1 : found;
   return pages.map((page, index) => {
-    if (index !== Math.max(0, to)) return page;
+    if (index !== to) return page;
     return { ...page, items: [...page.items, run].sort((a, b) => b.id - a.id) };
   });
+}
+
+/** The pages of a list with news of runs, in their order; and whether that is all, or the host has to be asked. */
+export function mergeRuns<P extends Listed>(pages: P[], news: RunSummary[], filter: RunFilter) {
+  let isWhole = true;
+  const merged = news.reduce((now, run) => {
+    const next = mergeRun(now, run, filter);
+    if (!next) isWhole = false;
+    return next ?? now;
+  }, pages);
+  return { pages: merged, isWhole };
+}
+
+/** The runs of pages, each once, newest first: one that was told may come with a later page, too. */
+export function listed(pages: Listed[]): RunSummary[] {
+  const runs = new Map<number, RunSummary>();
+  for (const run of pages.flatMap((page) => page.items)) if (!runs.has(run.id)) runs.set(run.id, run);
+  return [...runs.values()].sort((a, b) => b.id - a.id);
 }

@@ -6,7 +6,7 @@ import { moment, Time } from "../parts/time";
 import { PluginName } from "./attempts";
 import { useNotifications } from "./data";
 import type { Delivery, Told as Notification, RunDetail } from "./shapes";
-import { count } from "./words";
+import { count, isFinished } from "./words";
 
 export function Told({ run }: { run: RunDetail }) {
   return (
@@ -14,7 +14,10 @@ export function Told({ run }: { run: RunDetail }) {
       {(told) =>
         told.length === 0 ? (
           <Empty>
-            No alert had anything to tell of it. <Link href="/alerts">The alerts</Link>
+            {isFinished(run.state)
+              ? "No alert had anything to tell of it. "
+              : "No alert has told anything of it so far. "}
+            <Link href="/alerts">The alerts</Link>
           </Empty>
         ) : (
           <div class="stack">
