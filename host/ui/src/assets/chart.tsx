@@ -109,7 +109,7 @@ function timeWords(_: uPlot, times: number[], __: number, ___: number, step: num
 /** How high a chart is, in pixels. */
 const HEIGHT = 190;
 
-type Latest = { points: Point[]; limits: readonly Limit[]; open: (run: number) => void };
+type Latest = { points: Point[]; data: uPlot.AlignedData; limits: readonly Limit[]; open: (run: number) => void };
 
 function options(palette: Palette, unit: Props["unit"], latest: () => Latest, hover: (at?: number) => void) {
   const axis = {
@@ -171,14 +171,15 @@ export function Chart({ title, points, unit, limits = [], open }: Props) {
   const holder = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>();
   const inOrder = useMemo(() => ordered(points), [points]);
-  const latest = useRef<Latest>({ points: inOrder, limits, open });
-  latest.current = { points: inOrder, limits, open };
   const [near, setNear] = useState<number>();
   const [theme, setTheme] = useState(0);
   const data = useMemo<uPlot.AlignedData>(
     () => [inOrder.map(({ at }) => Date.parse(at) / 1000), inOrder.map(({ value }) => value ?? null)],
     [inOrder],
   );
+  // Points and data are of one answer: the chart may be made long after it was asked for.
+  const latest = useRef<Latest>({ points: inOrder, data, limits, open });
+  latest.current = { points: inOrder, data, limits, open };
   useEffect(() => onTheme(() => setTheme((count) => count + 1)), []);
   useEffect(() => {
     const element = holder.current;
@@ -188,7 +189,7 @@ export function Chart({ title, points, unit, limits = [], open }: Props) {
     void import("uplot").then(({ default: Plot }) => {
       if (isGone) return;
       const of = options(readPalette(element), unit, () => latest.current, setNear);
-      const drawn = new Plot({ ...of, width: Math.max(200, element.clientWidth) }, data, element);
+      const drawn = new Plot({ ...of, width: Math.max(200, element.clientWidth) }, latest.current.data, element);
       plot.current = drawn;
       drawn.over.addEventListener("click", () => {
         const hit = latest.current.points[drawn.cursor.idx ?? -1];
