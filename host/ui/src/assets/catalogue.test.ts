@@ -6,6 +6,7 @@ import {
   lines,
   narrow,
   pick,
+  pickAll,
   pickedByProject,
   type Row,
   readOrder,
@@ -151,6 +152,11 @@ test("shift picks all from the last click on, in the order that is shown", () =>
   expect([...pick(new Set(["b"]), order, "d", true, "b")]).toEqual(["b", "c", "d"]);
   expect([...pick(new Set(order), order, "a", false, "c")]).toEqual(["d"]);
   expect([...pick(new Set(), order, "c", true, "gone")]).toEqual(["c"]);
+});
+
+test("to pick all that is shown, or none of it, leaves alone what a filter hides", () => {
+  expect([...pickAll(new Set(["hidden", "a"]), ["a", "b"], true)]).toEqual(["hidden", "a", "b"]);
+  expect([...pickAll(new Set(["hidden", "a", "b"]), ["a", "b"], false)]).toEqual(["hidden"]);
 });
 
 test("what is picked is parted by project, and sources are not built", () => {

@@ -276,6 +276,16 @@ export function pick(
   return next;
 }
 
+/** What is picked after all that is shown was picked, or unpicked: what a filter hides stays as it is. */
+export function pickAll(picked: ReadonlySet<string>, shown: readonly string[], on: boolean): Set<string> {
+  const next = new Set(picked);
+  for (const id of shown) {
+    if (on) next.add(id);
+    else next.delete(id);
+  }
+  return next;
+}
+
 /** What is picked, by project: what dbt builds, and how many sources it does not. */
 export function pickedByProject(rows: readonly Row[], picked: ReadonlySet<string>) {
   const projects = new Map<string, { ids: string[]; sources: number; all: string[] }>();

@@ -7,7 +7,7 @@ import { assetHref, setParams } from "../parts/address";
 import { State } from "../parts/state";
 import { type Column, Table } from "../parts/table";
 import { Time } from "../parts/time";
-import { type Grouping, type Line, lines, type Order, pick, type Row } from "./catalogue";
+import { type Grouping, type Line, lines, type Order, pick, pickAll, type Row } from "./catalogue";
 import { Kind } from "./kind";
 
 function Checks({ of }: { of: Row["checks"] }) {
@@ -75,7 +75,7 @@ export function Catalogue({ rows, by, order, picked, setPicked, isOld }: Props) 
             type="checkbox"
             aria-label={isAll ? "Pick none of these" : `Pick all ${ids.length}`}
             checked={isAll}
-            onChange={() => setPicked(isAll ? new Set() : new Set(ids))}
+            onChange={() => setPicked(pickAll(picked, ids, !isAll))}
           />
           {key.header}
         </span>

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readIds, writeIds } from "./ids";
+import { isLostHere, readIds, writeIds } from "./ids";
 
 function storage() {
   const kept = new Map<string, string>();
@@ -24,4 +24,6 @@ test("long lists are kept beside the address", () => {
   expect(text.length).toBeLessThan(30);
   expect(readIds(text, kept)).toEqual(ids);
   expect(readIds(text, storage())).toBeUndefined();
+  expect(isLostHere(text, storage())).toBe(true);
+  expect(isLostHere(text, kept)).toBe(false);
 });

@@ -32,6 +32,11 @@ export function readIds(value: string, kept?: Kept): string[] | undefined {
   return text.split(",").filter(Boolean).map(decode);
 }
 
+/** Whether a parameter names a list that another tab keeps. */
+export function isLostHere(value: string, kept?: Kept): boolean {
+  return readIds(value, kept) === undefined;
+}
+
 /** What the tab keeps; a browser may forbid that. */
 function ofTab(): Kept | undefined {
   try {

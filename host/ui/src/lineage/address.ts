@@ -1,5 +1,5 @@
 /** The state of the lineage in the page's address. */
-import { readIds, writeIds } from "../launch/ids";
+import { isLostHere, readIds, writeIds } from "../launch/ids";
 
 /** What the address says: which project, what is folded, what is selected, and what of it comes along. */
 export type Address = {
@@ -14,11 +14,14 @@ export type Address = {
   down: boolean;
   focus: string;
   view: "map" | "list";
+  /** Whether it names a list that another tab keeps. */
+  lost: boolean;
 };
 
 export function readAddress(search: string): Address {
   const params = new URLSearchParams(search);
-  const list = (name: string) => readIds(params.get(name) ?? "") ?? [];
+  const text = (name: string) => params.get(name) ?? "";
+  const list = (name: string) => readIds(text(name)) ?? [];
   return {
     project: params.get("project") ?? "",
     fold: list("fold"),
@@ -28,11 +31,12 @@ export function readAddress(search: string): Address {
     down: params.get("down") === "1",
     focus: params.get("focus") ?? "",
     view: params.get("view") === "list" ? "list" : "map",
+    lost: isLostHere(text("fold")) || isLostHere(text("selected")),
   };
 }
 
 /** Parts of the address as parameters; an empty one is taken out. */
-export function writeAddress(address: Partial<Address>): Record<string, string> {
+export function writeAddress(address: Partial<Omit<Address, "lost">>): Record<string, string> {
   const { project, fold, by, selected, up, down, focus, view } = address;
   const params: Record<string, string> = {};
   if (project !== undefined) params.project = project;

@@ -10,7 +10,7 @@ import { FACETS, GROUPINGS, narrow, readOrder, search, sorted } from "../assets/
 import { useCatalogue, useProjects } from "../assets/data";
 import { Facets, Healths, readChosen, Selection } from "../assets/filters";
 import { Catalogue } from "../assets/table";
-import { readIds, writeIds } from "../launch/ids";
+import { isLostHere, readIds, writeIds } from "../launch/ids";
 import { setParams, useParam } from "../parts/address";
 import { Choice, Filters, Search } from "../parts/filters";
 import { Empty, Head, ProblemBox, Waiting } from "../parts/page";
@@ -60,6 +60,7 @@ export default function Assets() {
   const order = readOrder(text("sort"));
   const by = GROUPINGS.find((word) => word === text("by")) ?? "";
   const [picked, setPicked] = usePicked();
+  const isLost = ["pick", ...FACETS].some((name) => isLostHere(text(name)));
   const projects = useProjects();
   const catalogue = useCatalogue(select, chosen.project);
   const { rows } = catalogue;
@@ -82,7 +83,10 @@ export default function Assets() {
         </span>
       </Head>
       <Problems of={projects} />
-      <Filters label="Filters" params={["q", "select", "pick", "by", "sort", ...FACETS]}>
+      {isLost && (
+        <ProblemBox error={new Error("What this link picks was chosen in another tab, and is not known here.")} />
+      )}
+      <Filters label="Filters" params={["q", "select", ...FACETS]}>
         <Search label="Search assets" />
         <Facets rows={found} chosen={chosen} />
         <Choice

@@ -57,6 +57,9 @@ export default function Lineage() {
         )}
         <ViewChoice view={address.view} />
       </Head>
+      {address.lost && (
+        <ProblemBox error={new Error("What this link selects was chosen in another tab, and is not known here.")} />
+      )}
       {trouble && graph && (
         <div class="notice warn" role="status">
           <div>
