@@ -8,7 +8,7 @@ use super::{
     Refusal,
     request::{of_job, of_steps},
     resume::not_done,
-    selection::{around, to_dbt},
+    selection::{among, around, to_dbt},
     sense,
 };
 use crate::{
@@ -181,12 +181,16 @@ fn selectors(
     selection: &Selection,
 ) -> Result<Vec<String>, LaunchError> {
     let mut selectors = to_dbt(&selection.select, || opened(from, project))?;
-    if !selection.assets.is_empty() {
-        selectors.extend(around(&opened(from, project)?.project, &selection.assets, selection.scope)?);
-    }
-    let mut failed = BTreeSet::new();
+    let (assets, scope) = (&selection.assets, selection.scope);
+    let mut ids = BTreeSet::new();
     if selection.failed {
-        failed.extend(failed_last(from, project)?);
+        let opened = opened(from, project)?;
+        ids = worth_building(&opened.project, &failed_last(from, project)?);
+        if !assets.is_empty() {
+            ids = among(&opened.project, ids, assets, scope)?;
+        }
+    } else if !assets.is_empty() {
+        selectors.extend(around(&opened(from, project)?.project, assets, scope)?);
     }
     if let Some(id) = selection.failed_of {
         let run = (from.reader)()?.run(id).map_err(|error| match error {
@@ -200,14 +204,15 @@ fn selectors(
         if !run.state.is_finished() {
             return Err(Refusal::new(format!("run {id} has not ended yet: it is {}", run.state)).into());
         }
-        failed.extend(not_done(&run, &opened(from, project)?.project));
+        let opened = opened(from, project)?;
+        ids.extend(worth_building(&opened.project, &not_done(&run, &opened.project)));
     }
     if selection.failed || selection.failed_of.is_some() {
-        let opened = opened(from, project)?;
-        let ids = worth_building(&opened.project, &failed);
         if ids.is_empty() && selectors.is_empty() {
-            return Err(Refusal::new("nothing has failed or was skipped").into());
+            let of = if selection.failed && !assets.is_empty() { " of these assets" } else { "" };
+            return Err(Refusal::new(format!("nothing{of} has failed or was skipped")).into());
         }
+        let opened = opened(from, project)?;
         selectors.extend(exact_selectors(&opened.project, ids.iter().map(String::as_str)));
     }
     if selectors.is_empty() {
@@ -218,7 +223,7 @@ fn selectors(
 }
 
 /// The nodes of a project that failed or were skipped when they were dealt with last.
-fn failed_last(from: &Sources<'_>, project: &config::Project) -> Result<Vec<String>, StoreError> {
+fn failed_last(from: &Sources<'_>, project: &config::Project) -> Result<BTreeSet<String>, StoreError> {
     let statuses = (from.reader)()?.statuses(&project.name)?;
     let failed = statuses
         .into_iter()

@@ -40,10 +40,7 @@ pub fn around(project: &Project, unique_ids: &[String], scope: Scope) -> Result<
     };
     let mut selectors = Vec::with_capacity(unique_ids.len());
     for id in unique_ids {
-        let asset = project.asset(id).ok_or_else(|| {
-            Refusal::new(format!("project `{}` has no asset with the unique id `{id}`", project.name))
-        })?;
-        let selector = plain(project, asset);
+        let selector = plain(project, known(project, id)?);
         let selector = selector.or_else(|| exact_selectors(project, [id.as_str()]).into_iter().next());
         match selector {
             Some(selector) if !selector.contains(',') => selectors.push(format!("{before}{selector}{after}")),
@@ -65,6 +62,38 @@ pub fn around(project: &Project, unique_ids: &[String], scope: Scope) -> Result<
     let mut seen = BTreeSet::new();
     selectors.retain(|selector| seen.insert(selector.clone()));
     Ok(selectors)
+}
+
+/// Of some nodes those that belong to assets with as much of the lineage around them as is meant: assets of it, and checks on one
+/// of these.
+pub fn among(
+    project: &Project,
+    mut ids: BTreeSet<String>,
+    unique_ids: &[String],
+    scope: Scope,
+) -> Result<BTreeSet<String>, Refusal> {
+    let mut meant = BTreeSet::new();
+    for id in unique_ids {
+        known(project, id)?;
+        meant.insert(id.clone());
+        if matches!(scope, Scope::Upstream | Scope::Both) {
+            meant.extend(project.reach(id, true, None));
+        }
+        if matches!(scope, Scope::Downstream | Scope::Both) {
+            meant.extend(project.reach(id, false, None));
+        }
+    }
+    ids.retain(|id| {
+        let is_check_on = || project.check(id).is_some_and(|c| c.assets.iter().any(|id| meant.contains(id)));
+        meant.contains(id) || is_check_on()
+    });
+    Ok(ids)
+}
+
+fn known<'p>(project: &'p Project, id: &str) -> Result<&'p Asset, Refusal> {
+    project.asset(id).ok_or_else(|| {
+        Refusal::new(format!("project `{}` has no asset with the unique id `{id}`", project.name))
+    })
 }
 
 /// The selector that people would write, where dbt selects nothing else by it: neither what lies in a folder of that name, nor
@@ -209,7 +238,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::model::{AssetKey, AssetShape};
+    use crate::model::{AssetKey, AssetShape, Check, Severity};
 
     fn asset(fqn: &[&str], upstream: &[&str], downstream: &[&str]) -> Asset {
         let name = fqn[fqn.len() - 1];
@@ -262,6 +291,55 @@ mod tests {
         let both = said("model.shop.odd", Scope::Upstream);
         assert_eq!(both, "fqn:shop.od[d],resource_type:model,package:shop,file:odd.sql fqn:shop.plai[n]");
         assert!(around(&project, &["model.shop.gone".to_owned()], Scope::This).is_err());
+    }
+
+    fn check(name: &str, assets: &[&str]) -> Check {
+        let assets: Vec<_> = assets.iter().map(|id| (*id).to_owned()).collect();
+        Check {
+            unique_id: format!("test.shop.{name}"),
+            name: name.to_owned(),
+            resource_type: ResourceType::Test,
+            fqn: vec!["shop".to_owned(), name.to_owned()],
+            severity: Severity::Error,
+            description: None,
+            original_file_path: "models/checks.yml".to_owned(),
+            upstream: assets.clone(),
+            assets,
+            dbt_tags: Vec::new(),
+            meta: String::new(),
+        }
+    }
+
+    #[test]
+    fn of_what_failed_only_that_is_meant_which_belongs_to_the_assets_and_their_scope() {
+        let assets = vec![
+            asset(&["shop", "raw"], &[], &["model.shop.orders"]),
+            asset(&["shop", "orders"], &["model.shop.raw"], &["model.shop.report"]),
+            asset(&["shop", "report"], &["model.shop.orders"], &[]),
+            asset(&["shop", "other"], &[], &[]),
+        ];
+        let checks = vec![
+            check("of_orders", &["model.shop.orders"]),
+            check("of_other", &["model.shop.other"]),
+            check("of_two", &["model.shop.orders", "model.shop.other"]),
+        ];
+        let project = Project::new(assets, checks, Vec::new());
+        let all = ["model.shop.raw", "model.shop.orders", "model.shop.report", "model.shop.other"];
+        let all = all.into_iter().map(str::to_owned);
+        let failed: BTreeSet<_> = all.chain(project.checks.iter().map(|c| c.unique_id.clone())).collect();
+        let of = |scope| {
+            let found = among(&project, failed.clone(), &["model.shop.orders".to_owned()], scope).unwrap();
+            let names = found.iter().map(|id| id.splitn(3, '.').last().unwrap_or_default());
+            names.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(of(Scope::This), "orders of_orders of_two");
+        assert_eq!(of(Scope::Upstream), "orders raw of_orders of_two");
+        assert_eq!(of(Scope::Downstream), "orders report of_orders of_two");
+        assert_eq!(of(Scope::Both), "orders raw report of_orders of_two");
+        // What went well is not made again, and an asset that is none is refused.
+        let none = among(&project, BTreeSet::new(), &["model.shop.orders".to_owned()], Scope::Both);
+        assert_eq!(none.unwrap(), BTreeSet::new());
+        assert!(among(&project, BTreeSet::new(), &["model.shop.gone".to_owned()], Scope::This).is_err());
     }
 
     #[test]

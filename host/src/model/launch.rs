@@ -87,7 +87,7 @@ pub enum Scope {
     Both,
 }
 
-/// Which nodes are meant: the union of everything that it says.
+/// Which nodes are meant: the union of everything that it says, where `failed` narrows the assets if there are any.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Selection {
@@ -104,7 +104,7 @@ pub struct Selection {
     pub assets: Vec<String>,
     /// How much of the lineage around these assets.
     pub scope: Scope,
-    /// The nodes of the project that failed or were skipped when they were dealt with last.
+    /// Only what failed or was skipped when it was dealt with last: of the assets with their scope, or without assets of the project.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub failed: bool,
     /// What is not done of a run: what failed in it, was skipped or was never come to.

@@ -130,6 +130,14 @@ fn what_failed_is_launched_again_and_assets_with_what_is_around_them() {
         let (_, plan) = api.post("/plan", None, &failed);
         assert_eq!(nodes(&plan["steps"][0]), ["model.tiny.broken"], "{plan}");
     }
+    // From assets it is what failed of them and of what comes with them, not what failed anywhere.
+    let of = |ids: &[&str], scope: &str| json!({"project": "tiny", "assets": ids, "scope": scope, "failed": true});
+    let (_, plan) = api.post("/plan", None, &of(&["model.tiny.one", "model.tiny.broken"], "this"));
+    assert_eq!(nodes(&plan["steps"][0]), ["model.tiny.broken"], "{plan}");
+    let none = (422, "nothing of these assets has failed or was skipped".to_owned());
+    assert_eq!(api.refused("/plan", &of(&["model.tiny.two"], "upstream")), none);
+    let (_, plan) = api.post("/plan", None, &of(&["model.tiny.two"], "downstream"));
+    assert_eq!(nodes(&plan["steps"][0]), ["model.tiny.broken"], "{plan}");
     let around = |scope: &str| {
         let asset =
             json!({"project": "tiny", "assets": ["model.tiny.two"], "scope": scope, "command": "run"});

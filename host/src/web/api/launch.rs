@@ -31,7 +31,8 @@ pub fn router() -> OpenApiRouter<Web> {
     OpenApiRouter::new().routes(routes!(launch)).routes(routes!(plan)).routes(routes!(launch_of))
 }
 
-/// What is to be run: a `job`, or nodes of a `project`, which are the union of `select`, `assets`, `failed` and `failed_of`.
+/// What is to be run: a `job`, or nodes of a `project`, which are the union of `select`, `assets`, `failed` and `failed_of`, but
+/// where there are `assets`, `failed` is those of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LaunchBody {
@@ -56,7 +57,8 @@ pub struct LaunchBody {
     /// How much of the lineage around these assets; without it the assets themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
-    /// The nodes of the project that failed or were skipped when they were dealt with last.
+    /// Only what failed or was skipped when it was dealt with last: of the `assets` with their `scope`, and the checks on them; without
+    /// `assets` of the whole project.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub failed: bool,
     /// What is not done of this run of the project: what failed in it, was skipped or was never come to.

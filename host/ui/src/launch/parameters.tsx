@@ -50,6 +50,23 @@ function Chosen({ form, names }: { form: Form; names: Map<string, string> }) {
   );
 }
 
+/** Only what failed: of the assets that were chosen, or of the whole project. */
+function FailedOnly({ form }: { form: Form }) {
+  return form.assets.length > 0 ? (
+    <CheckField
+      param="failed"
+      label="Failed only"
+      help="of these, and of what comes with them, only what failed or was skipped when it was dealt with last"
+    />
+  ) : (
+    <CheckField
+      param="failed"
+      label="What failed or was skipped"
+      help="every node of the project that went so when it was dealt with last"
+    />
+  );
+}
+
 function FullRefresh({ form }: { form: Form }) {
   return (
     <>
@@ -105,6 +122,7 @@ export function Parameters(props: {
       )}
       {form.assets.length > 0 && !form.job && <Chosen form={form} names={props.names} />}
       {form.assets.length > 0 && !form.job && <Radios param="scope" label="How far" options={SCOPE_WORDS} />}
+      {form.assets.length > 0 && !form.job && <FailedOnly form={form} />}
       {form.failedOf && !form.job && (
         <div class="notice">
           <div class="grow">
@@ -136,13 +154,7 @@ export function Parameters(props: {
         />
       )}
       {takes("full_refresh") && <FullRefresh form={form} />}
-      {!form.job && (
-        <CheckField
-          param="failed"
-          label="What failed or was skipped"
-          help="every node of the project that went so when it was dealt with last"
-        />
-      )}
+      {!form.job && form.assets.length === 0 && <FailedOnly form={form} />}
       <details class="stack" open={Boolean(form.vars || form.target || form.threads || form.priority)}>
         <summary>Variables, target, threads, priority</summary>
         <div class="stack">

@@ -198,9 +198,11 @@ describe("what is selected", () => {
       down: false,
       focus: "model.s.fct",
       view: "list" as const,
+      lost: false,
     };
     const href = lineageHref(address.project, address);
     expect(readAddress(href.slice(href.indexOf("?")))).toEqual(address);
+    expect(readAddress("?selected=@kept-by-another-tab")).toMatchObject({ selected: [], lost: true });
     expect(writeAddress({ selected: [], up: false, view: "map" })).toEqual({ selected: "", up: "", view: "" });
     expect(writeAddress({ by: "group" })).toEqual({ by: "" });
     expect(readAddress("?by=colour").by).toBe("group");

@@ -293,6 +293,7 @@ export function useOthers(run: RunSummary) {
     queryKey: ["runs", "others", run.project, run.job, run.id],
     queryFn: async () => {
       const query = { project: run.project, job: run.job ?? undefined, limit: 50 };
+      // The cursor of this list is the number of the run behind which a page begins.
       const asked = [query, { ...query, cursor: String(run.id) }];
       const pages = await Promise.all(asked.map((query) => ask(api.GET("/api/v1/runs", { params: { query } }))));
       return listed(pages).filter(({ id }) => id !== run.id);
