@@ -2,11 +2,14 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import type { AxeResults, RunOptions } from "axe-core";
-import type { Browser } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { launch, Visit } from "./browser";
 import { Host } from "./host";
 import { PAGES } from "./pages";
+
+type Role = Parameters<Page["getByRole"]>[0];
+type Over = readonly [name: string, path: string, open: (page: Page) => Promise<unknown>, role: Role, of: string];
 
 let host: Host;
 let browser: Browser;
@@ -82,5 +85,62 @@ describe.each([
       expect(await faults(visit, { type: "rule", values: ["color-contrast"] }), "in the dark").toEqual([]);
     }
     expect(visit.complaints).toEqual([]);
+  });
+
+  /** What opens over a page: what it is, where, how it is opened, and what is there then. */
+  const over: Over[] = [
+    ["palette", "/", (page) => page.keyboard.press("Control+k"), "dialog", "Find"],
+    ["keys", "/", (page) => page.keyboard.press("?"), "dialog", "Keyboard shortcuts"],
+    ...(phone
+      ? [
+          [
+            "menu",
+            "/",
+            (page: Page) => page.getByRole("button", { name: "More" }).click(),
+            "dialog",
+            "All pages",
+          ] as const,
+        ]
+      : []),
+    ["facet", "/assets", (page) => page.getByRole("button", { name: "Type", exact: true }).click(), "group", "Type"],
+    ["find-node", "/lineage", (page) => page.getByLabel("Find a node").fill("orders"), "listbox", "Nodes"],
+    ["snooze", "/alerts", (page) => page.getByRole("button", { name: "Snooze…" }).click(), "dialog", "Snooze all"],
+  ];
+
+  test.each(over)("what opens: %s", async (name, path, open, role, of) => {
+    visit.complaints.length = 0;
+    await visit.page.emulateMedia({ colorScheme: theme });
+    await visit.open(path);
+    await open(visit.page);
+    await visit.page.getByRole(role, { name: of }).waitFor();
+    await visit.picture(`over-${name}-${theme}${phone ? "-phone" : ""}`);
+    await sound(name);
+    await visit.page.keyboard.press("Escape");
+  });
+
+  /** That axe finds nothing to say, in the theme of now and in the dark. */
+  async function sound(name: string): Promise<void> {
+    await visit.page.evaluate(axe);
+    expect(await faults(visit, { type: "tag", values: tags }), name).toEqual([]);
+    expect(await visit.overflow(), "wider than the window").toBeLessThanOrEqual(0);
+    await visit.page.emulateMedia({ colorScheme: "dark" });
+    expect(await faults(visit, { type: "rule", values: ["color-contrast"] }), `${name} in the dark`).toEqual([]);
+    expect(visit.complaints).toEqual([]);
+  }
+
+  test("what is said after something was done", async () => {
+    visit.complaints.length = 0;
+    await visit.page.emulateMedia({ colorScheme: theme });
+    await visit.open("/alerts");
+    await visit.page.getByRole("button", { name: "Snooze…" }).click();
+    await visit.page.getByRole("dialog").getByRole("button", { name: "Snooze", exact: true }).click();
+    const said = visit.page.getByText(/^all says nothing for/);
+    await said.waitFor();
+    // What someone points at stays.
+    await said.hover();
+    await visit.picture(`over-toast-${theme}${phone ? "-phone" : ""}`);
+    await sound("toast");
+    await visit.page.getByRole("button", { name: "Undo" }).click();
+    await visit.page.getByRole("button", { name: "Snooze…" }).waitFor();
   });
 });
