@@ -131,7 +131,8 @@ fn what_failed_is_launched_again_and_assets_with_what_is_around_them() {
         assert_eq!(nodes(&plan["steps"][0]), ["model.tiny.broken"], "{plan}");
     }
     // From assets it is what failed of them and of what comes with them, not what failed anywhere.
-    let of = |ids: &[&str], scope: &str| json!({"project": "tiny", "assets": ids, "scope": scope, "failed": true});
+    let of =
+        |ids: &[&str], scope: &str| json!({"project": "tiny", "assets": ids, "scope": scope, "failed": true});
     let (_, plan) = api.post("/plan", None, &of(&["model.tiny.one", "model.tiny.broken"], "this"));
     assert_eq!(nodes(&plan["steps"][0]), ["model.tiny.broken"], "{plan}");
     let none = (422, "nothing of these assets has failed or was skipped".to_owned());

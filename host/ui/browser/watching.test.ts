@@ -77,6 +77,17 @@ async function read(page: Page): Promise<string[]> {
   return [...lines].sort(([a], [b]) => a - b).map(([, text]) => text);
 }
 
+/** The number of the line that is seen first. */
+function firstSeen(page: Page): Promise<number> {
+  return page.getByRole("region", { name: "dbt's log" }).evaluate((box) => {
+    const { top } = box.getBoundingClientRect();
+    const rows = [...box.querySelectorAll<HTMLElement>(".virtual-body [role=row]")];
+    const places = rows.map((row) => [row.getBoundingClientRect().bottom - top, row] as const);
+    const [first] = places.filter(([bottom]) => bottom > 1).sort(([a], [b]) => a - b);
+    return Number(first?.[1].querySelector(".line-no")?.textContent);
+  });
+}
+
 /** The nodes that the API tells of a run, by their names, with their states. */
 async function nodesTold(run: number): Promise<string[]> {
   const { items } = await host.get<{ items: { name: string; key?: string | null; state: string }[] }>(
@@ -170,7 +181,15 @@ test("two browsers see the same of one run, and a reload in the middle loses not
   await follows(log.page, run, "START python table model main.held_again ");
   await nodes.picture("watching-nodes");
   await log.picture("watching-log");
+  // Whoever goes back to read is left there, whatever comes behind.
+  await log.page.getByRole("region", { name: "dbt's log" }).evaluate((box) => box.scrollBy(0, -1500));
+  await expect.poll(() => log.page.getByRole("checkbox", { name: "Follow" }).isChecked()).toBe(false);
+  await log.page.waitForTimeout(500);
+  const reading = await firstSeen(log.page);
   await open("two");
+  await ended(log.page);
+  await log.page.getByText("the log is complete").waitFor();
+  expect(await firstSeen(log.page)).toBe(reading);
   await same(run, visits);
   await Promise.all(visits.map((visit) => visit.close()));
 });
