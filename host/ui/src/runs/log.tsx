@@ -274,8 +274,9 @@ function Lines(props: {
   }
   const rows = part.rows;
   const at = places.get(line) ?? -1;
+  const last = rows.at(-1);
   const show = follow
-    ? { at: rows.length - 1, align: "end" as const, mark: rows.length }
+    ? { at: rows.length - 1, align: "end" as const, mark: last && placeOf(last) }
     : at >= 0
       ? { at, align: "center" as const, mark: line }
       : endOf(rows, log.opened, end);
