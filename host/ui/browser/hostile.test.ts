@@ -55,6 +55,10 @@ path = "told.jsonl"
 notifier = "builtin:webhook"
 destinations = ["told"]
 owners = [${quoted(NAME)}]
+
+[alerts.any]
+notifier = "builtin:webhook"
+destinations = ["told"]
 `;
 
 /** A model that ends when the tests do. */
@@ -143,6 +147,8 @@ describe.each([false, true])("on a phone: %s", (phone) => {
   test.each(pages)("%s", async (name, path) => {
     const visit = await Visit.to(browser, host.url, { phone });
     await visit.open(path);
+    // What a launch would do comes later: dbt is asked.
+    await visit.page.getByText("asking dbt").waitFor({ state: "hidden", timeout: 90_000 });
     await visit.picture(`hostile-${name}${phone ? "-phone" : ""}`);
     await harmless(visit);
     const tall = await visit.page.evaluate(() => document.documentElement.scrollHeight);
@@ -153,10 +159,16 @@ describe.each([false, true])("on a phone: %s", (phone) => {
   test("what is picked and found in the catalogue, in the palette and in the lineage", async () => {
     const visit = await Visit.to(browser, host.url, { phone });
     await visit.open("/assets?q=hostile");
-    await visit.page.getByRole("checkbox", { name: /^Pick all/ }).check();
+    await visit.page
+      .getByRole("checkbox", { name: /^Pick hostile/ })
+      .first()
+      .check();
     await visit.page.getByRole("region", { name: "What is picked" }).waitFor();
     for (const facet of ["Group", "Tag", "Owner"]) {
-      await visit.page.getByRole("button", { name: facet, exact: true }).click();
+      await visit.page
+        .getByRole("search", { name: "Filters" })
+        .getByRole("button", { name: facet, exact: true })
+        .click();
       await visit.page.getByRole("group", { name: facet, exact: true }).waitFor();
       await visit.picture(`hostile-facet-${facet.toLowerCase()}${phone ? "-phone" : ""}`);
       await harmless(visit);

@@ -29,13 +29,13 @@ function Chosen({ form, names }: { form: Form; names: Map<string, string> }) {
       <ul class="picked">
         {form.assets.slice(0, NAMED).map((id) => (
           <li key={id} class="tag">
-            <Link href={assetHref(form.project, id)} class="name">
-              {names.get(id) ?? id}
+            <Link href={assetHref(form.project, id)} class="clip" title={(names.get(id) ?? id).slice(0, 500)}>
+              {(names.get(id) ?? id).slice(0, 200)}
             </Link>
             <button
               type="button"
               class="button quiet icon"
-              aria-label={`Leave out ${names.get(id) ?? id}`}
+              aria-label={`Leave out ${(names.get(id) ?? id).slice(0, 200)}`}
               onClick={() => drop(id)}
             >
               <X aria-hidden />
