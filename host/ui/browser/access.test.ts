@@ -102,7 +102,13 @@ describe.each([
           ] as const,
         ]
       : []),
-    ["facet", "/assets", (page) => page.getByRole("button", { name: "Type", exact: true }).click(), "group", "Type"],
+    [
+      "facet",
+      "/assets",
+      (page) => page.getByRole("search", { name: "Filters" }).getByRole("button", { name: "Type" }).click(),
+      "group",
+      "Type",
+    ],
     ["find-node", "/lineage", (page) => page.getByLabel("Find a node").fill("orders"), "listbox", "Nodes"],
     ["snooze", "/alerts", (page) => page.getByRole("button", { name: "Snooze…" }).click(), "dialog", "Snooze all"],
   ];
