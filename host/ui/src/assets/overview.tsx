@@ -4,11 +4,12 @@ import { Link } from "wouter-preact";
 import type { Schemas } from "../api/client";
 import { assetHref, runHref, setParams } from "../parts/address";
 import { Copy } from "../parts/copy";
+import { Prose } from "../parts/prose";
 import { State } from "../parts/state";
 import { Time } from "../parts/time";
 import type { Detail } from "./detail";
 import { Kind } from "./kind";
-import { Code, Linked, Prose } from "./text";
+import { Code, Linked } from "./text";
 import { count, limitWords, linkOf, spanWords, thresholdWords } from "./words";
 
 function Card({ title, note, children }: { title: string; note?: ComponentChildren; children: ComponentChildren }) {

@@ -9,6 +9,7 @@ import type { Pages } from "../parts/live";
 import { LongText } from "../parts/long";
 import { More } from "../parts/more";
 import { Empty, ProblemBox, Waiting } from "../parts/page";
+import { Prose } from "../parts/prose";
 import { State } from "../parts/state";
 import { type Column, Table } from "../parts/table";
 import { Time } from "../parts/time";
@@ -180,7 +181,7 @@ export function Checks({ asset }: { asset: Detail }) {
                 <span class="tag">{check.severity === "error" ? "an error" : "a warning"} when it fails</span>
               </span>
             </div>
-            {check.description && <p class="clip">{check.description}</p>}
+            {check.description && <Prose text={check.description} />}
             {last ? (
               <div class="row small faint">
                 <span>
@@ -282,7 +283,7 @@ export function Columns({ asset }: { asset: Detail }) {
       id: "description",
       head: "Description",
       cell: ({ description, isDocumented }) =>
-        isDocumented ? description && <LongText text={description} /> : <span class="faint">not documented</span>,
+        isDocumented ? description && <Prose text={description} /> : <span class="faint">not documented</span>,
       narrow: "line",
     },
     { id: "tests", head: "Tests", cell: ({ checks }) => <Tests asset={asset} of={checks} />, narrow: "line" },

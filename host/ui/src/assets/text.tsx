@@ -1,26 +1,8 @@
-/** Texts that others wrote, as text: paragraphs, code, and links only where a text is an address. */
+/** Texts that others wrote, as text: code, and links only where a text is an address. */
 import { ExternalLink } from "lucide-preact";
 import { useMemo } from "preact/hooks";
 import { Copy } from "../parts/copy";
-import { linkOf, paragraphs } from "./words";
-
-/** A text of fewer characters fits without being scrolled. */
-const LONG = 600;
-
-/** The paragraphs of a description. A very long one scrolls by itself. */
-export function Prose({ text }: { text: string }) {
-  // Whoever uses the keyboard scrolls what is focused.
-  const scrolls = text.length > LONG ? { role: "region" as const, "aria-label": "Description", tabIndex: 0 } : {};
-  return (
-    <div class="prose" {...scrolls}>
-      {paragraphs(text).map((part, index) => (
-        <p key={index} class="name pre">
-          {part}
-        </p>
-      ))}
-    </div>
-  );
-}
+import { linkOf } from "./words";
 
 /** A text that is a link where it is a mail address or a page. */
 export function Linked({ text, href = text }: { text: string; href?: string }) {

@@ -1,14 +1,5 @@
 import { expect, test } from "vitest";
-import {
-  isoWords,
-  limitWords,
-  linkOf,
-  paragraphs,
-  secondsOf,
-  spanWords,
-  thresholdSeconds,
-  thresholdWords,
-} from "./words";
+import { isoWords, limitWords, linkOf, secondsOf, spanWords, thresholdSeconds, thresholdWords } from "./words";
 
 test("spans of the API are read, and what is none is shown as it is", () => {
   expect(secondsOf("PT1M30S")).toBe(90);
@@ -57,8 +48,4 @@ test("only a mail address or a page becomes a link", () => {
   ]) {
     expect(linkOf(text), text).toBeUndefined();
   }
-});
-
-test("empty lines part paragraphs", () => {
-  expect(paragraphs("a\nb\n\n \nc\r\n\r\nd\n")).toEqual(["a\nb", "c", "d"]);
 });

@@ -85,14 +85,6 @@ export function linkOf(text: string): string | undefined {
   }
 }
 
-/** The paragraphs of a text. */
-export function paragraphs(text: string): string[] {
-  return text
-    .split(/\r?\n\s*\r?\n/)
-    .map((part) => part.trim())
-    .filter(Boolean);
-}
-
 /** A value of someone's metadata as text. */
 export function valueText(value: unknown): string {
   return typeof value === "string" ? value : (JSON.stringify(value, undefined, 2) ?? String(value));

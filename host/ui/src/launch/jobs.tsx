@@ -4,6 +4,7 @@ import { Link, useLocation } from "wouter-preact";
 import type { Schemas } from "../api/client";
 import { Act } from "../parts/act";
 import { jobHref, runHref } from "../parts/address";
+import { plainWords } from "../parts/prose";
 import { State } from "../parts/state";
 import { Time } from "../parts/time";
 import { launchHref } from "./form";
@@ -58,7 +59,7 @@ export function JobCard({ job, withProject }: { job: Job; withProject: boolean }
           <SlidersHorizontal aria-hidden />
         </Link>
       </div>
-      {job.description && <p class="clip">{job.description}</p>}
+      {job.description && <p class="clip">{plainWords(job.description)}</p>}
       <ul class="names mono">
         {job.steps.map((step, index) => (
           <li key={index} class="clip">

@@ -8,9 +8,9 @@ import { Command } from "../parts/copy";
 import { LaunchLink, PauseButton } from "../parts/jobs";
 import { Json } from "../parts/json";
 import { useLivePages, useLiveQuery, useRunTurns } from "../parts/live";
-import { LongText } from "../parts/long";
 import { More } from "../parts/more";
 import { Answer, Empty, Head } from "../parts/page";
+import { Prose } from "../parts/prose";
 import { State } from "../parts/state";
 import { type Column, Table } from "../parts/table";
 import { Tabs } from "../parts/tabs";
@@ -251,7 +251,7 @@ export function Job({ name }: { name: string }) {
       <Answer of={of}>
         {(job) => (
           <>
-            {job.description && <LongText text={job.description} />}
+            {job.description && <Prose text={job.description} />}
             {job.paused && (
               <p class="notice warn">
                 <CirclePause aria-hidden />

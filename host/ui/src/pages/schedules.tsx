@@ -6,6 +6,7 @@ import { jobHref, runHref, useListParam, useParam, usePathPart } from "../parts/
 import { Choices, Filters, Search } from "../parts/filters";
 import { failedRun, LaunchLink, PauseButton, useJobs } from "../parts/jobs";
 import { Answer, Empty, Head } from "../parts/page";
+import { plainWords } from "../parts/prose";
 import { State } from "../parts/state";
 import { type Column, Table } from "../parts/table";
 import { Time } from "../parts/time";
@@ -55,7 +56,7 @@ const columns: Column<JobDetail>[] = [
         <Link href={jobHref(job.name)} class="name strong">
           {job.name}
         </Link>
-        {job.description && <div class="faint small clip">{job.description}</div>}
+        {job.description && <div class="faint small clip">{plainWords(job.description)}</div>}
       </>
     ),
   },
