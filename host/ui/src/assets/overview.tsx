@@ -7,6 +7,7 @@ import { Copy } from "../parts/copy";
 import { Prose } from "../parts/prose";
 import { State } from "../parts/state";
 import { Time } from "../parts/time";
+import { Cause } from "../runs/cause";
 import type { Detail } from "./detail";
 import { Kind } from "./kind";
 import { Code, Linked } from "./text";
@@ -82,7 +83,12 @@ function LastRun({ asset }: { asset: Detail }) {
               ],
               ["When", <Time key="at" at={status.finished_at ?? status.started_at} />],
               ["Took", typeof status.execution_time === "number" && spanWords(status.execution_time)],
-              ["Because of", status.skipped_because_of],
+              [
+                "Because of",
+                status.skipped_because_of && (
+                  <Cause key="cause" id={status.skipped_because_of} project={asset.project} of={status.attempt} />
+                ),
+              ],
             ]}
           />
           {status.message && <pre class="message">{status.message}</pre>}

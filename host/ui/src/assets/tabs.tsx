@@ -13,6 +13,7 @@ import { Prose } from "../parts/prose";
 import { State } from "../parts/state";
 import { type Column, Table } from "../parts/table";
 import { Time } from "../parts/time";
+import { shortId } from "../runs/words";
 import { filterHref } from "./catalogue";
 import { Chart } from "./chart";
 import { type ColumnRow, columnsOf } from "./columns";
@@ -215,7 +216,7 @@ export function Checks({ asset }: { asset: Detail }) {
   );
 }
 
-/** Its code as it was written, and as dbt ran it. */
+/** Its code as it was written, and as dbt compiled it. */
 export function CodeTab({ asset }: { asset: Detail }) {
   const { definition, compiled } = asset;
   if (!definition?.raw_code && !compiled) {
@@ -233,7 +234,7 @@ export function CodeTab({ asset }: { asset: Detail }) {
       {compiled ? (
         <>
           <CodeBlock
-            title="As dbt ran it"
+            title="Compiled by dbt"
             note={
               <>
                 compiled by <RunLink run={compiled.attempt.run} inText />
@@ -311,7 +312,9 @@ const parts: Column<Schemas["NodeStatus"]>[] = [
   {
     id: "message",
     head: "Message",
-    cell: ({ message, skipped_because_of: why }) => <span class="clip">{why ? `because of ${why}` : message}</span>,
+    cell: ({ message, skipped_because_of: why }) => (
+      <span class="clip">{why ? `because of ${shortId(why)}` : message}</span>
+    ),
     narrow: "line",
   },
 ];

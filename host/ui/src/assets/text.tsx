@@ -1,6 +1,6 @@
 /** Texts that others wrote, as text: code, and links only where a text is an address. */
 import { ExternalLink } from "lucide-preact";
-import { useMemo } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { Copy } from "../parts/copy";
 import { linkOf } from "./words";
 
@@ -17,22 +17,32 @@ export function Linked({ text, href = text }: { text: string; href?: string }) {
   );
 }
 
-/** Code with the numbers of its lines. */
-export function Code({ text, label }: { text: string; label: string }) {
+/** Code with the numbers of its lines. Marked lines, from 1, are told apart, and the first of them is in sight. */
+export function Code({ text, label, marks }: { text: string; label: string; marks?: readonly number[] }) {
   const code = text.replace(/\n+$/, "");
+  const region = useRef<HTMLDivElement>(null);
+  const first = marks?.[0];
+  useLayoutEffect(() => {
+    const mark = region.current?.querySelector("mark");
+    if (first && mark && region.current) region.current.scrollTop = mark.offsetTop - region.current.clientHeight / 2;
+  }, [first]);
   const numbers = useMemo(() => {
     const count = code.split("\n").length;
     return Array.from({ length: count }, (_, index) => index + 1).join("\n");
   }, [code]);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by the keyboard
-    <div class="code" role="region" aria-label={label} tabIndex={0}>
+    <div ref={region} class="code" role="region" aria-label={label} tabIndex={0}>
       <pre class="gutter" aria-hidden="true">
         {numbers}
       </pre>
-      <pre>{code}</pre>
+      <pre>{marks?.length ? code.split("\n").map((line, at) => lineOf(line, at, marks)) : code}</pre>
     </div>
   );
+}
+
+function lineOf(line: string, at: number, marks: readonly number[]) {
+  return marks.includes(at + 1) ? <mark key={at}>{`${line}\n`}</mark> : `${line}\n`;
 }
 
 /** Code under a heading, to be copied. */

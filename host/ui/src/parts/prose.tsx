@@ -19,7 +19,7 @@ export function Prose({ text, label = "Description" }: { text: string; label?: s
   return (
     <div class="prose" {...scrolls}>
       {isMarked(text) ? (
-        <Suspense fallback={<>{asWritten}</>}>
+        <Suspense fallback={asWritten}>
           <Markdown text={text} />
         </Suspense>
       ) : (

@@ -6,6 +6,7 @@ import { Answer, Empty, ProblemBox, Waiting } from "../parts/page";
 import { State } from "../parts/state";
 import { moment, span } from "../parts/time";
 import { useComparison, useOthers } from "./data";
+import { hasRun } from "./nodes";
 import type { Comparison, NodeComparison, NodeOutcome, RunDetail, RunSummary } from "./shapes";
 import { plain } from "./text";
 import { Virtual } from "./virtual";
@@ -64,7 +65,8 @@ const secondsOf = (run: RunSummary) =>
   run.started_at && run.finished_at ? (Date.parse(run.finished_at) - Date.parse(run.started_at)) / 1000 : null;
 
 function Differences({ comparison }: { comparison: Comparison }) {
-  const { run, other, differences, nodes } = comparison;
+  const { run, other, differences } = comparison;
+  const nodes = useMemo(() => ranked(comparison.nodes), [comparison.nodes]);
   const [all, setAll] = useParam("same");
   const changed = useMemo(() => nodes.filter(hasChanged), [nodes]);
   const shown = all ? nodes : changed;
@@ -143,6 +145,16 @@ function Differences({ comparison }: { comparison: Comparison }) {
       </section>
     </>
   );
+}
+
+/** What did not run in one of the runs is neither slower nor faster: it comes behind what is. */
+export function ranked(nodes: NodeComparison[]): NodeComparison[] {
+  const ran = (one: NodeOutcome | null | undefined) => one != null && hasRun(one.state);
+  const isOther = ({ run, other }: NodeComparison) => Number(run?.state !== other?.state);
+  const by = (node: NodeComparison) => (node.slower_by == null ? -1 : Math.abs(node.slower_by));
+  return nodes
+    .map((node) => (ran(node.run) && ran(node.other) ? node : { ...node, slower_by: null }))
+    .sort((a, b) => isOther(b) - isOther(a) || by(b) - by(a));
 }
 
 /** Whether a node ended otherwise, with other rows, or in another time that is more than chance. */

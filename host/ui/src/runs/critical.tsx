@@ -2,7 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { setParams } from "../parts/address";
 import { span } from "../parts/time";
-import { keyOf, tookOf } from "./nodes";
+import { isCritical, keyOf, tookOf } from "./nodes";
 import { attemptName } from "./nodes-table";
 import type { NodeRow } from "./shapes";
 import { count } from "./words";
@@ -48,7 +48,7 @@ export function CriticalPath({ nodes }: { nodes: NodeRow[] }) {
 /** The critical path of each attempt, in the order of time. */
 function pathsOf(nodes: NodeRow[]): { attempt: string; path: NodeRow[] }[] {
   const paths = new Map<string, NodeRow[]>();
-  for (const node of nodes.filter((one) => one.critical)) {
+  for (const node of nodes.filter(isCritical)) {
     const attempt = `${node.step}.${node.attempt}`;
     paths.set(attempt, [...(paths.get(attempt) ?? []), node]);
   }

@@ -4,8 +4,9 @@ import { useMemo, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { State } from "../parts/state";
 import { logHref } from "./address";
+import { CompiledSql } from "./compiled";
 import { NodeName, Query } from "./node";
-import { type Failed, failedOf, keyOf, lastOf } from "./nodes";
+import { type Failed, failedOf, keyOf, lastOf, otherSkipped } from "./nodes";
 import type { NodeRow, RunDetail } from "./shapes";
 import { Long, plain } from "./text";
 import { count, errorLine, isFinished } from "./words";
@@ -20,7 +21,11 @@ type Props = { run: RunDetail; nodes: NodeRow[] | undefined; isBrief: boolean };
 export function FailedPanel({ run, nodes, isBrief }: Props) {
   const [all, setAll] = useState(false);
   const [open, setOpen] = useState(!isBrief);
-  const failed = useMemo(() => failedOf(lastOf(nodes ?? [])), [nodes]);
+  const [failed, others] = useMemo(() => {
+    const last = lastOf(nodes ?? []);
+    const found = failedOf(last);
+    return [found, otherSkipped(last, found)];
+  }, [nodes]);
   const without = dbtItself(run, failed);
   if (failed.length === 0 && without.length === 0) return null;
   const shown = all ? failed : failed.slice(0, AT_ONCE);
@@ -61,6 +66,9 @@ export function FailedPanel({ run, nodes, isBrief }: Props) {
       {shown.map((one, at) => (
         <One key={keyOf(one.node)} failed={one} run={run} inFull={at < IN_FULL || failed.length <= IN_FULL + 1} />
       ))}
+      {failed.length > 0 && others.length > 0 && isFinished(run.state) && (
+        <Held held={others} run={run} why="skipped, too; dbt did not say because of what" />
+      )}
       {failed.length > AT_ONCE && (
         <button type="button" class="button" onClick={() => setAll(!all)}>
           {all ? `Only the first ${AT_ONCE}` : `Show all ${failed.length.toLocaleString("en")} that failed`}
@@ -77,7 +85,7 @@ function One({ failed: { node, held }, run, inFull }: { failed: Failed; run: Run
       <div class="row">
         <State state={node.state} />
         <strong>
-          <NodeName node={node} project={run.project} />
+          <NodeName node={node} project={run.project} run={run.id} />
         </strong>
         <span class="faint">
           {node.resource_type}
@@ -90,7 +98,8 @@ function One({ failed: { node, held }, run, inFull }: { failed: Failed; run: Run
       {open ? (
         <>
           {node.query && <Query query={node.query} />}
-          {held.length > 0 && <Held held={held} run={run} />}
+          <CompiledSql node={node} run={run.id} project={run.project} />
+          {held.length > 0 && <Held held={held} run={run} why="skipped because of it" />}
           <div>
             <Link href={logHref(run.id, node)}>Its log lines</Link>
           </div>
@@ -122,16 +131,18 @@ function Message({ text, isBrief }: { text: string; isBrief?: boolean }) {
   );
 }
 
-function Held({ held, run }: { held: NodeRow[]; run: RunDetail }) {
+function Held({ held, run, why }: { held: NodeRow[]; run: RunDetail; why: string }) {
   const [all, setAll] = useState(false);
   const shown = all ? held : held.slice(0, 12);
   return (
     <div>
-      <span class="faint">{count(held.length, "node")} skipped because of it: </span>
+      <span class="faint">
+        {count(held.length, "node")} {why}:{" "}
+      </span>
       <ul class="inline-list">
         {shown.map((node) => (
           <li key={keyOf(node)} class="tag">
-            <NodeName node={node} project={run.project} />
+            <NodeName node={node} project={run.project} run={run.id} />
           </li>
         ))}
       </ul>

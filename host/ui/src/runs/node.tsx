@@ -5,18 +5,22 @@ import { assetHref } from "../parts/address";
 import { Copy } from "../parts/copy";
 import { moment, span } from "../parts/time";
 import { logHref } from "./address";
-import { tookOf } from "./nodes";
+import { Cause, nodeHref } from "./cause";
+import { CompiledSql } from "./compiled";
+import { isCritical, tookOf } from "./nodes";
 import type { NodeRow } from "./shapes";
 import { Long } from "./text";
-import { shortId } from "./words";
+import { isAsset } from "./words";
 
-const assets = new Set(["model", "seed", "snapshot", "source"]);
-
-/** A node's name; that of an asset leads to its page. */
-export function NodeName({ node, project }: { node: NodeRow; project: string }) {
+/** A node's name; that of an asset leads to its page, that of another to its row where the run is said. */
+export function NodeName({ node, project, run }: { node: NodeRow; project: string; run?: number }) {
   const name = node.key ?? node.name;
-  if (!assets.has(node.resource_type)) {
-    return (
+  if (!isAsset(node.unique_id)) {
+    return run !== undefined ? (
+      <Link class="clip in-line" href={nodeHref(run, node)} title={node.unique_id}>
+        {name}
+      </Link>
+    ) : (
       <span class="clip in-line" title={node.unique_id}>
         {name}
       </span>
@@ -28,6 +32,8 @@ export function NodeName({ node, project }: { node: NodeRow; project: string }) 
     </Link>
   );
 }
+
+const isTest = (node: NodeRow) => /test$/.test(node.resource_type);
 
 function Fact({ name, children }: { name: string; children: ComponentChildren }) {
   return (
@@ -49,6 +55,7 @@ export function NodeStory({ node, run, project }: { node: NodeRow; run: number; 
         </pre>
       )}
       {node.query && <Query query={node.query} />}
+      <CompiledSql node={node} run={run} project={project} />
       <dl class="facts small">
         <Fact name="dbt's id">
           <code class="name">{node.unique_id}</code>
@@ -59,9 +66,13 @@ export function NodeStory({ node, run, project }: { node: NodeRow; run: number; 
         </Fact>
         {node.started_at && <Fact name="Began">{moment(node.started_at)}</Fact>}
         {took !== null && node.state !== "running" && <Fact name="Took">{span(took)}</Fact>}
-        {node.critical && <Fact name="Critical path">It is one of the nodes that decided when the attempt ended.</Fact>}
+        {isCritical(node) && (
+          <Fact name="Critical path">It is one of the nodes that decided when the attempt ended.</Fact>
+        )}
         {node.rows_affected != null && <Fact name="Rows">{node.rows_affected.toLocaleString("en")}</Fact>}
-        {node.failures != null && <Fact name="Failing rows">{node.failures.toLocaleString("en")}</Fact>}
+        {node.failures != null && (isTest(node) || node.failures > 0) && (
+          <Fact name="Failing rows">{node.failures.toLocaleString("en")}</Fact>
+        )}
         {node.relation_name && (
           <Fact name="Relation">
             <code class="name">{node.relation_name}</code> <Copy text={node.relation_name} label="Copy the relation" />
@@ -69,9 +80,7 @@ export function NodeStory({ node, run, project }: { node: NodeRow; run: number; 
         )}
         {node.skipped_because_of && (
           <Fact name="Skipped because of">
-            <span class="name" title={node.skipped_because_of}>
-              {shortId(node.skipped_because_of)}
-            </span>
+            <Cause id={node.skipped_because_of} project={project} of={{ ...node, run }} />
           </Fact>
         )}
         {node.max_loaded_at && <Fact name="Newest row">{moment(node.max_loaded_at)}</Fact>}
@@ -81,7 +90,7 @@ export function NodeStory({ node, run, project }: { node: NodeRow; run: number; 
         <Link class="button" href={logHref(run, node)}>
           Its log lines
         </Link>
-        {assets.has(node.resource_type) && (
+        {isAsset(node.unique_id) && (
           <Link class="button" href={assetHref(project, node.unique_id)}>
             Its asset
           </Link>
@@ -100,7 +109,7 @@ export function Query({ query }: { query: string }) {
         <Copy text={query} label="Copy the query" />
       </div>
       <pre class="message">
-        <Long text={query} longest={1500} lines={10} />
+        <Long text={query} longest={8000} lines={40} />
       </pre>
     </div>
   );

@@ -9,7 +9,7 @@ import { moment, now, span } from "../parts/time";
 import { useParams } from "./address";
 import { threadName } from "./gantt/pack";
 import { NodeName, NodeStory } from "./node";
-import { countsOf, fits, keyOf, rank, type SortKey, sorted, tookOf } from "./nodes";
+import { countsOf, fits, isCritical, keyOf, rank, type SortKey, sorted, tookOf } from "./nodes";
 import type { NodeRow, RunDetail } from "./shapes";
 import { plain } from "./text";
 import { Virtual } from "./virtual";
@@ -119,7 +119,7 @@ function Cells({ node, run, isOpen }: { node: NodeRow; run: RunDetail; isOpen: b
       </div>
       <div role="cell" class="name-cell">
         <NodeName node={node} project={run.project} />
-        {node.critical && (
+        {isCritical(node) && (
           <span class="tag" title="on the critical path">
             ◆ critical
           </span>

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { failedOf, fits, isFailure, lastOf, progressOf, sorted } from "./nodes";
+import { failedOf, fits, isCritical, isFailure, lastOf, otherSkipped, progressOf, sorted } from "./nodes";
 import { aNode } from "./sample";
 
 const none = { states: [], type: "", text: "", attempt: "" };
@@ -36,6 +36,29 @@ test("what failed comes with all that it held up, also through what was skipped"
   const [failed, ...rest] = failedOf(nodes);
   expect(rest).toEqual([]);
   expect(failed?.held.map((node) => node.unique_id)).toEqual(["b", "c"]);
+});
+
+test("a model that was skipped because of its own unit test is held up by it", () => {
+  const skipped = (id: string, cause: string | null) =>
+    aNode({ unique_id: id, state: "skipped", skipped_because_of: cause });
+  const unit = "unit_test.shop.orders.adds_up";
+  const last = [
+    aNode({ unique_id: unit, resource_type: "unit_test", state: "error" }),
+    skipped("model.shop.orders", null),
+    skipped("model.shop.customers", unit),
+    skipped("model.shop.orders_daily", null),
+  ];
+  const failed = failedOf(last);
+  expect(failed.map(({ held }) => held.map((node) => node.unique_id))).toEqual([
+    expect.arrayContaining(["model.shop.orders", "model.shop.customers"]),
+  ]);
+  expect(otherSkipped(last, failed).map((node) => node.unique_id)).toEqual(["model.shop.orders_daily"]);
+});
+
+test("what did not run is not on the critical path", () => {
+  expect(isCritical(aNode({ critical: true }))).toBe(true);
+  expect(isCritical(aNode({ critical: true, state: "skipped" }))).toBe(false);
+  expect(isCritical(aNode({ critical: null }))).toBe(false);
 });
 
 test("nodes that blame each other end the search", () => {

@@ -43,15 +43,42 @@ export function lastOf(nodes: NodeRow[]): NodeRow[] {
   return [...last.values()];
 }
 
+/** Whether dbt has done anything with a node: one that was skipped took no time and decided about nothing. */
+export function hasRun(state: string): boolean {
+  return state !== "skipped";
+}
+
+/** Whether a node is one of those that decided when its attempt ended. */
+export function isCritical(node: NodeRow): boolean {
+  return Boolean(node.critical) && hasRun(node.state);
+}
+
+/**
+ * Because of which node a node was skipped. dbt says nothing about a model that was skipped because of a unit test of its own;
+ * the id of a unit test says of which model it is.
+ */
+function causeOf(node: NodeRow, failed: NodeRow[]): string | undefined {
+  if (node.skipped_because_of) return node.skipped_because_of;
+  if (node.state !== "skipped" || node.resource_type !== "model") return undefined;
+  const [, project, model] = node.unique_id.split(".");
+  const isOfIt = (other: NodeRow) => {
+    const [kind, ...id] = other.unique_id.split(".");
+    return kind === "unit_test" && other.step === node.step && id[0] === project && id[1] === model;
+  };
+  return failed.find(isOfIt)?.unique_id;
+}
+
 /** A node that failed, and those that were skipped because of it. */
 export type Failed = { node: NodeRow; held: NodeRow[] };
 
 /** What failed, in the order of its failing, each with what it held up, directly or through others that were skipped. */
 export function failedOf(last: NodeRow[]): Failed[] {
   const held = new Map<string, NodeRow[]>();
+  const failed = last.filter((node) => isFailure(node.state));
   for (const node of last) {
-    if (!node.skipped_because_of) continue;
-    const key = `${node.step}.${node.skipped_because_of}`;
+    const cause = causeOf(node, failed);
+    if (!cause) continue;
+    const key = `${node.step}.${cause}`;
     held.set(key, [...(held.get(key) ?? []), node]);
   }
   const behind = (node: NodeRow): NodeRow[] => {
@@ -66,10 +93,15 @@ export function failedOf(last: NodeRow[]): Failed[] {
     }
     return [...found.values()];
   };
-  return last
-    .filter((node) => isFailure(node.state))
+  return failed
     .sort((a, b) => a.step - b.step || (a.finished_at ?? "").localeCompare(b.finished_at ?? ""))
     .map((node) => ({ node, held: behind(node) }));
+}
+
+/** What was skipped, but because of nothing that is known to have failed. */
+export function otherSkipped(last: NodeRow[], failed: Failed[]): NodeRow[] {
+  const held = new Set(failed.flatMap((one) => one.held.map(keyOf)));
+  return last.filter((node) => node.state === "skipped" && !held.has(keyOf(node)));
 }
 
 /** What of the nodes is wanted. */

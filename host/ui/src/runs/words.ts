@@ -73,6 +73,11 @@ export function shortId(uniqueId: string): string {
   return parts.slice(2).join(".");
 }
 
+/** Whether a node has a page of its own. */
+export function isAsset(uniqueId: string): boolean {
+  return /^(model|seed|snapshot|source)\./.test(uniqueId);
+}
+
 /** Whether nothing more will happen to a run. */
 export function isFinished(state: RunState): boolean {
   return state !== "queued" && state !== "running";

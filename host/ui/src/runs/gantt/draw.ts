@@ -1,7 +1,7 @@
 /** Draws the timeline on a canvas: only what can be seen of it, so that it costs the same with five thousand nodes. */
 import type { Tone } from "../../parts/state";
 import { toneOf } from "../../parts/state";
-import { isFailure } from "../nodes";
+import { isCritical, isFailure } from "../nodes";
 import { type Bar, firstBehind, type Row } from "./pack";
 import { type Span, ticks } from "./scale";
 
@@ -132,7 +132,7 @@ function drawRow(context: CanvasRenderingContext2D, scene: Scene, row: Row, y: n
   for (let at = firstBehind(row.bars, span.from); at < row.bars.length; at += 1) {
     const bar = row.bars[at];
     if (!bar || bar.from > span.to) break;
-    if (isFailure(bar.node.state) || bar.node.critical || bar.key === scene.selected) above.push(bar);
+    if (isFailure(bar.node.state) || isCritical(bar.node) || bar.key === scene.selected) above.push(bar);
     const { x, end } = place(bar);
     // Bars that would lie in one pixel are drawn once.
     if (end < drawn + 1) continue;
@@ -164,7 +164,7 @@ function drawBar(context: CanvasRenderingContext2D, scene: Scene, bar: Bar, x: n
     context.globalAlpha = 1;
     context.fillRect(x, top, 4, height);
   } else context.fillRect(x, top, edge, height);
-  if (bar.node.critical) {
+  if (isCritical(bar.node)) {
     context.strokeStyle = palette.text;
     context.lineWidth = 2;
     context.strokeRect(x + 1, top + 1, Math.max(1, size - 2), height - 2);
@@ -180,7 +180,7 @@ function drawBar(context: CanvasRenderingContext2D, scene: Scene, bar: Bar, x: n
   const left = Math.max(x, scene.gutter);
   fitted(
     context,
-    `${bar.node.critical ? "◆ " : ""}${mark}${bar.node.name}`,
+    `${isCritical(bar.node) ? "◆ " : ""}${mark}${bar.node.name}`,
     left + 8,
     y + ROW / 2,
     x + size - left - 12,

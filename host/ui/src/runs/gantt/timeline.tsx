@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { setParams } from "../../parts/address";
 import { span as words } from "../../parts/time";
 import { useParams } from "../address";
-import { tookOf } from "../nodes";
+import { isCritical, tookOf } from "../nodes";
 import type { NodeRow, RunDetail } from "../shapes";
 import { count, isFinished } from "../words";
 import { bandsOf, busyOf, wholeOf } from "./bands";
@@ -327,7 +327,7 @@ export function Timeline({ run, nodes }: { run: RunDetail; nodes: NodeRow[] }) {
 function said(bar: Bar): string {
   const { node } = bar;
   const took = tookOf(node, Date.now());
-  const critical = node.critical ? ", on the critical path" : "";
+  const critical = isCritical(node) ? ", on the critical path" : "";
   return `${node.name}: ${node.state}${took === null ? "" : `, ${words(took)}`}${node.thread ? `, ${node.thread}` : ""}${critical}`;
 }
 
@@ -347,7 +347,7 @@ function Tip({ pointed: { bar, x, y }, width }: { pointed: Pointed; width: numbe
         {bar.node.failures ? `, ${count(bar.node.failures, "failing row")}` : ""}
       </div>
       {bar.node.thread && <div class="faint">{bar.node.thread}</div>}
-      {bar.node.critical && <div>◆ on the critical path</div>}
+      {isCritical(bar.node) && <div>◆ on the critical path</div>}
     </div>
   );
 }
