@@ -119,9 +119,33 @@ describe("a part laid out anew", () => {
   });
 
   test("those who want the same place share it out", () => {
-    expect(settle([0, 0, 0], 10)).toEqual([-10, 0, 10]);
-    expect(settle([0, 50], 10)).toEqual([0, 50]);
-    expect(settle([], 10)).toEqual([]);
+    expect(settle([0, 0, 0], [0, 10, 20])).toEqual([-10, 0, 10]);
+    expect(settle([0, 50], [0, 10])).toEqual([0, 50]);
+    expect(settle([], [])).toEqual([]);
+  });
+
+  test("an edge passes the nodes that are not its own", () => {
+    const { document } = shop();
+    const { from, to, points, back } = document.edges;
+    const layer = document.nodes.layer.map((_, node) => [0, 0, 1, 1, 2, 4, 3][node] ?? 0);
+    const long = new LineageGraph({
+      ...document,
+      nodes: { ...document.nodes, layer },
+      edges: { from: [...from, 6, 2], to: [...to, 5, 5], points: [...points, [], []], back },
+    });
+    const small = new LineageGraph(compact(long));
+    small.document.edges.from.forEach((start, edge) => {
+      const way = small.points(edge);
+      for (let node = 0; node < small.count; node++) {
+        if (node === start || node === small.document.edges.to[edge]) continue;
+        const { x0, y0, x1, y1 } = small.box(node);
+        for (let at = 0; at + 3 < way.length; at += 2) {
+          const [ax = 0, ay = 0, bx = 0, by = 0] = way.slice(at, at + 4);
+          const isThrough = ax < x1 && bx > x0 && Math.min(ay, by) < y1 && Math.max(ay, by) > y0;
+          expect({ edge, node, isThrough }).toEqual({ edge, node, isThrough: false });
+        }
+      }
+    });
   });
 });
 
