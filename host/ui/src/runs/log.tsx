@@ -210,7 +210,7 @@ function Found(props: { search: SearchOf; line: string; only: boolean; level: st
       <span role="status">
         {matches ? foundWords(matches, at, level, isLive) : error === undefined && "Searching…"}
       </span>
-      {isNone && level !== "debug" && (
+      {level !== "debug" && (
         <button type="button" class="button" onClick={() => setParams({ log_level: "debug" })}>
           Search debug lines, too
         </button>
