@@ -105,8 +105,14 @@ export default function Runs() {
       narrow: "line",
       cell: (run) => (
         <>
-          <span class="clip-1 name">{askedBy(run)}</span>
-          {run.launch.reason && <div class="faint small clip-1 name">{run.launch.reason}</div>}
+          <span class="clip" title={askedBy(run)}>
+            {askedBy(run)}
+          </span>
+          {run.launch.reason && (
+            <div class="faint small clip" title={run.launch.reason}>
+              {run.launch.reason}
+            </div>
+          )}
         </>
       ),
     },
