@@ -1,5 +1,6 @@
 /** Tabs of which the address says which is open. */
 import type { ComponentChildren } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { useParam } from "./address";
 import { Boundary } from "./lazy";
 
@@ -14,6 +15,16 @@ function Body({ of }: { of: Tab }) {
 export function Tabs({ tabs, param = "tab", label }: { tabs: Tab[]; param?: string; label: string }) {
   const [named, open] = useParam(param);
   const current = tabs.find((tab) => tab.id === named) ?? tabs[0];
+  const list = useRef<HTMLDivElement>(null);
+  const opened = current?.id;
+  useLayoutEffect(() => {
+    const tab = list.current?.querySelector<HTMLElement>('[aria-selected="true"]');
+    if (!list.current || !tab) return;
+    // On a phone the tabs are wider than the window: only they are moved, not the page.
+    const [outer, inner] = [list.current.getBoundingClientRect(), tab.getBoundingClientRect()];
+    if (inner.right > outer.right) list.current.scrollLeft += inner.right - outer.right + 24;
+    else if (inner.left < outer.left) list.current.scrollLeft -= outer.left - inner.left + 24;
+  }, [opened]);
   if (!current) return null;
   const move = (event: KeyboardEvent) => {
     const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
@@ -25,7 +36,7 @@ export function Tabs({ tabs, param = "tab", label }: { tabs: Tab[]; param?: stri
   };
   return (
     <div class="stack">
-      <div class="tabs" role="tablist" aria-label={label}>
+      <div ref={list} class="tabs" role="tablist" aria-label={label}>
         {tabs.map((tab) => (
           <button
             key={tab.id}
