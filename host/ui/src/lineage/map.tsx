@@ -24,8 +24,8 @@ type Props = {
   onFocus: (node: number | undefined) => void;
   onOpen: (node: number) => void;
   onUnfold: (node: number) => void;
-  /** Where to look, each time that it is another one. */
-  look?: { nodes: readonly number[] } | undefined;
+  /** Where to look, each time that it is another one; the keys go there, too, where someone enters it. */
+  look?: { nodes: readonly number[]; enter?: boolean } | undefined;
   children?: ComponentChildren;
 };
 
@@ -82,6 +82,7 @@ export function LineageMap(props: Props) {
   useEffect(() => view.current?.setFocus(focus), [focus]);
   useEffect(() => {
     if (look) view.current?.goTo(look.nodes);
+    if (look?.enter) stage.current?.focus({ preventScroll: true });
   }, [look]);
 
   const press = (event: KeyboardEvent) => {

@@ -1,6 +1,6 @@
 /** Lineage: the whole graph of a project, with states as they are now; from here to any node and to its materialization. */
 import { Group, List, Play, Workflow, X } from "lucide-preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Link, useLocation, useSearch } from "wouter-preact";
 import { launchHref } from "../launch/form";
 import { type Address, readAddress, regrouped, writeAddress } from "../lineage/address";
@@ -126,14 +126,15 @@ function Explorer({ project, address, graph, states }: Explored) {
   const showsGroups = canGroup && (groups.value === "auto" ? total(graph) > MANY : groups.value === "on");
   const folded = graph.document.groups.filter((group) => group.folded).length;
   // A link to a node leads to where it can be seen; so does a search.
-  const [look, setLook] = useState<{ nodes: readonly number[] }>();
+  const [look, setLook] = useState<{ nodes: readonly number[]; enter: boolean }>();
+  const isSought = useRef(false);
   const [wanted, setWanted] = useState(selected.size > 0 ? "selection" : address.focus);
   useEffect(() => {
     const node = graph.place(wanted);
     const nodes = wanted === "selection" ? [...selected] : node === undefined ? [] : [node];
     if (nodes.length === 0) return;
     setWanted("");
-    setLook({ nodes });
+    setLook({ nodes, enter: isSought.current });
   }, [graph, wanted, selected]);
 
   const onSelect = (node: number | undefined, add: boolean) => {
@@ -153,6 +154,8 @@ function Explorer({ project, address, graph, states }: Explored) {
   const onFind = (id: string, node: number) => {
     if (graph.isFolded(node) && id !== graph.id(node)) onUnfold(node);
     set({ selected: [id], up: false, down: false, focus: id });
+    // Who has found a node goes on from it with the arrows.
+    isSought.current = true;
     setWanted(id);
   };
   const onOpen = (node: number) => {
@@ -171,7 +174,7 @@ function Explorer({ project, address, graph, states }: Explored) {
     <>
       <div class="row">
         <Find graph={graph} onFind={onFind} />
-        {canGroup && (
+        {canGroup && address.view === "map" && (
           <button
             type="button"
             class="button"
@@ -195,7 +198,6 @@ function Explorer({ project, address, graph, states }: Explored) {
               onUnfold={onUnfold}
             />
           )}
-          {groupList}
           <LineageList
             project={project}
             graph={graph}
