@@ -1,5 +1,6 @@
 /** What can be set about a launch. */
 import { X } from "lucide-preact";
+import { useEffect, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import type { Schemas } from "../api/client";
 import { assetHref, setParams, useParam } from "../parts/address";
@@ -105,6 +106,12 @@ export function Parameters(props: {
 }) {
   const { form, faults, plan } = props;
   const [, setProject] = useParam("project");
+  const isFilled = Boolean(form.vars || form.target || form.threads || form.priority);
+  const [isOpen, setOpen] = useState(isFilled);
+  // It opens by itself for what is filled, and never closes under the hands of who clears it.
+  useEffect(() => {
+    if (isFilled) setOpen(true);
+  }, [isFilled]);
   const takes = (name: string) => !plan || plan.takes.includes(name);
   return (
     <form class="stack launch-form" onSubmit={(event) => event.preventDefault()}>
@@ -155,7 +162,7 @@ export function Parameters(props: {
       )}
       {takes("full_refresh") && <FullRefresh form={form} />}
       {!form.job && form.assets.length === 0 && <FailedOnly form={form} />}
-      <details class="stack" open={Boolean(form.vars || form.target || form.threads || form.priority)}>
+      <details class="stack" open={isOpen} onToggle={(event) => setOpen(event.currentTarget.open)}>
         <summary>Variables, target, threads, priority</summary>
         <div class="stack">
           <TextArea
