@@ -81,6 +81,12 @@ function Preview({ job }: { job: JobDetail }) {
   );
   return (
     <div class="stack">
+      {job.paused && (
+        <p class="notice warn">
+          <CirclePause aria-hidden />
+          <span>None of these comes while the job is paused: this is what its schedule says.</span>
+        </p>
+      )}
       <div class="row spread">
         <p class="faint">On the clocks of {job.time_zone}, and how far that is.</p>
         <div class="choice">
