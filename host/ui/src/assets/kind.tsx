@@ -1,12 +1,13 @@
 /** What an asset is: a picture and a word. */
-import { Box, Camera, Database, FlaskConical, LayoutDashboard, ListChecks, Sprout, Table2 } from "lucide-preact";
+import { Box, Camera, ChartColumn, Database, FlaskConical, ListChecks, Sprout } from "lucide-preact";
 
+/** The lineage draws the same ones. */
 const icons: Record<string, typeof Box> = {
-  model: Table2,
+  model: Box,
   source: Database,
   seed: Sprout,
   snapshot: Camera,
-  exposure: LayoutDashboard,
+  exposure: ChartColumn,
   test: ListChecks,
   unit_test: FlaskConical,
 };

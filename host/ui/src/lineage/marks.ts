@@ -1,4 +1,4 @@
-/** Marks: a shape for each state and each type of node, so that nothing has to be told by its colour alone. */
+/** Marks: a shape for each state and each type of node (those of the catalogue), so that nothing has to be told by its colour alone. */
 import type { Tone } from "../parts/state";
 
 type Context = CanvasRenderingContext2D;
@@ -51,11 +51,16 @@ export function drawType(context: Context, type: string, x: number, y: number, s
       context.lineTo(x + r * 0.8, y - r * 0.6);
       break;
     case "seed":
-      context.rect(x - r * 0.75, y - r * 0.75, r * 1.5, r * 1.5);
-      context.moveTo(x - r * 0.75, y - r * 0.2);
-      context.lineTo(x + r * 0.75, y - r * 0.2);
-      context.moveTo(x - r * 0.1, y - r * 0.2);
-      context.lineTo(x - r * 0.1, y + r * 0.75);
+      // A sprout: a stem with a leaf on each side.
+      context.moveTo(x - r * 0.6, y + r * 0.85);
+      context.lineTo(x + r * 0.6, y + r * 0.85);
+      context.moveTo(x, y + r * 0.85);
+      context.lineTo(x, y - r * 0.05);
+      context.quadraticCurveTo(x, y - r * 0.85, x + r * 0.85, y - r * 0.85);
+      context.quadraticCurveTo(x + r * 0.85, y - r * 0.05, x, y - r * 0.05);
+      context.moveTo(x, y + r * 0.4);
+      context.quadraticCurveTo(x - r * 0.8, y + r * 0.4, x - r * 0.8, y - r * 0.3);
+      context.quadraticCurveTo(x, y - r * 0.3, x, y + r * 0.4);
       break;
     case "snapshot":
       context.rect(x - r * 0.85, y - r * 0.5, r * 1.7, r * 1.2);
