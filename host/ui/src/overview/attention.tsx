@@ -33,7 +33,7 @@ function FirstErrors({ run, reason }: { run: number; reason: string | null | und
     },
     staleTime: Number.POSITIVE_INFINITY,
   });
-  if (!data?.length) return reason ? <div class="clip">{reason}</div> : null;
+  if (!data?.length) return reason ? <div class="clip lines several">{reason}</div> : null;
   return (
     <ul class="plain errors">
       {data.slice(0, 2).map((node) => (

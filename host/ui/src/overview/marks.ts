@@ -80,7 +80,8 @@ export function ticksOf(ticks: readonly string[], span: Span, width: number): { 
   for (const at of ticks) {
     const time = Date.parse(at);
     if (time < span.from || time > span.to) continue;
-    const left = placeOf(time, span, width);
+    // The last one stays whole within the chart.
+    const left = Math.min(placeOf(time, span, width), width - LEAST / 2);
     const before = places.at(-1);
     if (before && left - before.left < LEAST - 2) before.at.push(at);
     else places.push({ left, at: [at] });

@@ -60,10 +60,19 @@ export function StateMark({ state }: { state: string }) {
   }
 }
 
+/** What states mean that do not say so themselves. */
+const meanings: Record<string, string> = {
+  "no-op": "nothing had to be done for it: dbt builds nothing for exposures and ephemeral models",
+  reused: "dbt has built nothing: what was there is still true",
+  never: "no run has dealt with it here",
+};
+
+export const meaningOf = (state: string): string | undefined => meanings[state];
+
 /** A state as a badge. */
 export function State({ state, title }: { state: string; title?: string | undefined }) {
   return (
-    <span class={`badge ${toneOf(state)}`} title={title}>
+    <span class={`badge ${toneOf(state)}`} title={title ?? meaningOf(state)}>
       <StateMark state={state} />
       {state}
     </span>

@@ -1,5 +1,5 @@
 /** How many nodes are in each state: a small bar, and the same in words. */
-import { toneOf } from "../parts/state";
+import { meaningOf, toneOf } from "../parts/state";
 import { isDone, isFailure, progressOf, rank } from "./nodes";
 import { count } from "./words";
 
@@ -30,7 +30,7 @@ export function Counts({ counts }: { counts: Record<string, number> }) {
         {states.map(([state, n], at) => (
           <span key={state}>
             {at > 0 && ", "}
-            <span class={isFailure(state) ? "bad-text" : ""}>
+            <span class={isFailure(state) ? "bad-text" : ""} title={meaningOf(state)}>
               {n.toLocaleString("en")} {state}
             </span>
           </span>

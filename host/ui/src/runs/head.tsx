@@ -128,7 +128,13 @@ function Why({ run }: { run: RunDetail }) {
   const waiting = waitingOf(run.steps, run.state);
   const meaning = meaningOf(run.state);
   // Which node failed is told by the panel of what failed.
-  const isTold = run.state === "failed" && Object.keys(run.counts).some(isFailure);
+  const isToldOfNodes = run.state === "failed" && Object.keys(run.counts).some(isFailure);
+  // So is what dbt itself said of an attempt, where that is all that there is to say.
+  const isToldOfDbt = run.steps.some((step) => {
+    const attempt = step.attempts.at(-1);
+    return attempt?.state === "failed" && (attempt.exit?.spawn_error ?? attempt.reason) === run.reason;
+  });
+  const isTold = isToldOfNodes || isToldOfDbt;
   const reason = run.reason && run.state !== "succeeded" && !isTold ? run.reason : null;
   const isOver = isFinished(run.state);
   return (
