@@ -1,14 +1,17 @@
 /** The command palette: every page, asset, job and run, and what can be done, by a few letters. */
 import { useQuery } from "@tanstack/react-query";
 import fuzzysort from "fuzzysort";
-import { Boxes, CalendarClock, History, Keyboard, type LucideIcon, Play, Search, SunMoon } from "lucide-preact";
+import { Boxes, CalendarClock, History, Keyboard, type LucideIcon, Pause, Play, Search, SunMoon } from "lucide-preact";
 import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
 import { useLocation } from "wouter-preact";
 import { api, ask } from "./api/client";
 import { assetHref, jobHref } from "./parts/address";
 import { Dialog } from "./parts/dialog";
+import { setPaused } from "./parts/jobs";
 import { over } from "./parts/keys";
-import { nextTheme, setTheme, theme } from "./parts/theme";
+import { whyNot } from "./parts/session";
+import { setTheme, theme, themes } from "./parts/theme";
+import { complain, say } from "./parts/toast";
 import { places } from "./shell";
 
 type Entry = {
@@ -38,13 +41,15 @@ function fixed(): Entry[] {
   }));
   return [
     ...pages,
-    {
-      id: "theme",
-      text: `Theme: change from ${theme.value} to ${nextTheme()}`,
-      kind: "setting",
-      Icon: SunMoon,
-      run: () => setTheme(nextTheme()),
-    },
+    ...themes
+      .filter((name) => name !== theme.value)
+      .map((name) => ({
+        id: `theme ${name}`,
+        text: `Theme: ${name === "system" ? "as the system says" : name}`,
+        kind: "setting",
+        Icon: SunMoon,
+        run: () => setTheme(name),
+      })),
     {
       id: "keys",
       text: "Keyboard shortcuts",
@@ -57,6 +62,20 @@ function fixed(): Entry[] {
   ];
 }
 
+/** Pauses a job, or lets it go on, as its page does. */
+function pauseOf(job: string, isPaused: boolean): Entry {
+  return {
+    id: `pause ${job}`,
+    text: `${isPaused ? "Resume" : "Pause"} ${job}`,
+    kind: "schedule",
+    Icon: isPaused ? Play : Pause,
+    run: () => {
+      if (whyNot.value) say(whyNot.value, { tone: "idle" });
+      else setPaused(job, !isPaused).catch(complain);
+    },
+  };
+}
+
 function useJobs(): Entry[] {
   const { data } = useQuery({
     queryKey: ["jobs"],
@@ -64,7 +83,7 @@ function useJobs(): Entry[] {
   });
   return useMemo(
     () =>
-      (data ?? []).flatMap(({ name }) => [
+      (data ?? []).flatMap(({ name, paused, triggers }) => [
         {
           id: `run ${name}`,
           text: `Run ${name}`,
@@ -73,6 +92,7 @@ function useJobs(): Entry[] {
           run: `/launch?job=${encodeURIComponent(name)}`,
         },
         { id: `job ${name}`, text: name, kind: "job", Icon: CalendarClock, run: jobHref(name) },
+        ...(triggers.length > 0 ? [pauseOf(name, Boolean(paused))] : []),
       ]),
     [data],
   );
@@ -112,7 +132,7 @@ function useAssets(text: string): Entry[] {
 /** What fits the text, best first. */
 function found(text: string, entries: Entry[]): Entry[] {
   const query = text.trim();
-  if (!query) return entries.filter((entry) => !entry.id.startsWith("job ")).slice(0, SHOWN);
+  if (!query) return entries.filter((entry) => !/^(?:job|pause) /.test(entry.id)).slice(0, SHOWN);
   const run = /^(?:run\s+)?#?(\d{1,15})$/i.exec(query)?.[1];
   const number: Entry[] = run
     ? [{ id: `number ${run}`, text: `Run ${run}`, kind: "run", Icon: History, run: `/runs/${run}` }]

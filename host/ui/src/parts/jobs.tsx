@@ -1,8 +1,7 @@
 /** Jobs: asking for them, and what their pages share. */
-import { useQueryClient } from "@tanstack/react-query";
 import { Pause, Play } from "lucide-preact";
 import { Link } from "wouter-preact";
-import { api, ask, type Schemas } from "../api/client";
+import { api, ask, queries, type Schemas } from "../api/client";
 import { Act } from "./act";
 import { useLiveQuery, useRunTurns } from "./live";
 import { complain, say } from "./toast";
@@ -34,23 +33,24 @@ export function LaunchLink({ job, quiet }: { job: string; quiet?: boolean }) {
   );
 }
 
-/** Pauses a job, or lets it go on; either can be taken back. */
+/** Pauses a job, or lets it go on; says so, and lets it be taken back. */
+export async function setPaused(job: string, pause: boolean, canUndo = true): Promise<void> {
+  const at = { params: { path: { job } } };
+  await ask(pause ? api.POST("/api/v1/jobs/{job}/pause", at) : api.POST("/api/v1/jobs/{job}/resume", at));
+  await queries.invalidateQueries({ queryKey: ["jobs"] });
+  await queries.invalidateQueries({ queryKey: ["job", job] });
+  say(
+    pause ? `Nothing starts ${job} by itself any more.` : `${job} is started by itself again, from now on.`,
+    canUndo ? { undo: () => void setPaused(job, !pause, false).catch(complain) } : {},
+  );
+}
+
+/** Pauses a job, or lets it go on. */
 export function PauseButton({ job, quiet }: { job: JobDetail; quiet?: boolean }) {
-  const client = useQueryClient();
   const isPaused = Boolean(job.paused);
-  const set = async (pause: boolean, canUndo: boolean): Promise<void> => {
-    const at = { params: { path: { job: job.name } } };
-    await ask(pause ? api.POST("/api/v1/jobs/{job}/pause", at) : api.POST("/api/v1/jobs/{job}/resume", at));
-    await client.invalidateQueries({ queryKey: ["jobs"] });
-    await client.invalidateQueries({ queryKey: ["job", job.name] });
-    say(
-      pause ? `Nothing starts ${job.name} by itself any more.` : `${job.name} is started by itself again, from now on.`,
-      canUndo ? { undo: () => void set(!pause, false).catch(complain) } : {},
-    );
-  };
   return (
     <Act
-      act={() => set(!isPaused, true)}
+      act={() => setPaused(job.name, !isPaused)}
       kind={quiet ? "quiet" : undefined}
       label={`${isPaused ? "Resume" : "Pause"} ${job.name}`}
       unless={job.triggers.length === 0 ? "Nothing starts this job by itself: there is nothing to pause." : null}

@@ -1,7 +1,7 @@
 /** Light or dark: what the system says, until someone chooses. `public/theme.js` does the same before the first paint. */
 import { kept } from "./kept";
 
-const themes = ["system", "light", "dark"] as const;
+export const themes = ["system", "light", "dark"] as const;
 export type Theme = (typeof themes)[number];
 
 export const [theme, setTheme] = kept<Theme>("theme", themes, (value) => {
