@@ -421,6 +421,7 @@ export class LineageCanvas {
       scene,
       front.camera,
       nodes.filter((node) => isSeen(graph.box(node))),
+      front.box,
     );
     while (!drawing.next().done);
     this.isMoved = true;

@@ -70,7 +70,7 @@ export function* paint(context: Context, scene: Scene, camera: Camera, box: Box)
       detail,
     );
   }
-  paintMarks(context, scene, camera);
+  paintMarks(context, scene, camera, box);
 }
 
 function* paintEdges(context: Context, scene: Scene, camera: Camera, edges: number[], isLit: boolean): Generator<void> {
@@ -144,9 +144,9 @@ function* paintNodes(context: Context, scene: Scene, camera: Camera, nodes: numb
 }
 
 /** Draws some nodes anew over what they were: their cards are opaque. */
-export function* repaint(context: Context, scene: Scene, camera: Camera, nodes: number[]): Generator<void> {
+export function* repaint(context: Context, scene: Scene, camera: Camera, nodes: number[], box: Box): Generator<void> {
   yield* paintNodes(context, scene, camera, nodes, detailAt(camera.k));
-  paintMarks(context, scene, camera);
+  paintMarks(context, scene, camera, box);
 }
 
 /** Nodes as spots: what failed is full, what warns is half full, what runs is a ring, what went well is light. */
@@ -246,23 +246,74 @@ function paintCard(context: Context, scene: Scene, camera: Camera, node: number,
     context.fillText(fitter.fit(graph.name(node), w - strip - 14, font), left, middle);
     return;
   }
-  context.fillText(fitter.fit(graph.name(node), w - strip - 34, font), left, y + 17);
+  // The name has the whole line: names are longer than states.
+  const isFolded = graph.isFolded(node);
+  const room = w - strip - (isFolded ? 34 : 14);
+  let name = fitter.fit(graph.name(node), room, font);
+  if (name.endsWith("…\u2069")) {
+    // A little smaller is better than cut.
+    const smaller = `600 ${Math.round(size * 0.87)}px ${palette.font}`;
+    const whole = fitter.fit(graph.name(node), room, smaller);
+    if (!whole.endsWith("…\u2069")) [context.font, name] = [smaller, whole];
+  }
+  context.fillText(name, left, y + 17);
   context.strokeStyle = palette.text2;
   context.lineWidth = 1.2;
-  if (graph.isFolded(node)) drawPlus(context, x + w - HANDLE / 2, middle, 14);
-  else if (state.word) drawType(context, graph.type(node), x + w - 15, y + 17, 13);
+  if (isFolded) drawPlus(context, x + w - HANDLE / 2, middle, 14);
+  else if (state.word) drawType(context, graph.type(node), x + w - 15, y + h - 14, 13);
   const small = `${Math.min(15, size - 1.5)}px ${palette.font}`;
   context.font = small;
   context.fillStyle = state.tone === "idle" ? palette.text2 : strong;
   context.fillText(
-    fitter.fit(state.word ? words(state, "short") : "exposure", w - strip - (graph.isFolded(node) ? 34 : 14), small),
+    fitter.fit(state.word ? words(state, "short") : "exposure", w - strip - (isFolded || state.word ? 34 : 14), small),
     left,
     y + 37,
   );
 }
 
+/** So many nodes are named at most where names have no room in their cards, and none longer than this, in pixels. */
+const NAMED = 24;
+const NAME_WIDTH = 130;
+
+/**
+ * Where cards are too small for names, as on a phone: the names of what is selected or looked at and of what is next to it, each
+ * below or above its card, where there is room.
+ */
+function paintNames(context: Context, scene: Scene, camera: Camera, seen: Box): void {
+  const { graph, plane, palette, fitter, selected, focus } = scene;
+  const own = [...(focus !== undefined && focus < graph.count ? [focus] : []), ...selected].slice(0, NAMED);
+  const next = own.flatMap((node) => [...(graph.up[node] ?? []), ...(graph.down[node] ?? [])]);
+  const unit = 1 / camera.k;
+  const font = `600 ${Math.round(11 * unit)}px ${palette.font}`;
+  const taken: Box[] = [];
+  const isApart = (a: Box) => (b: Box) => a.x0 > b.x1 || a.x1 < b.x0 || a.y0 > b.y1 || a.y1 < b.y0;
+  context.font = font;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.lineWidth = 3 * unit;
+  context.strokeStyle = palette.surface;
+  context.fillStyle = palette.text;
+  for (const node of new Set([...own, ...next].slice(0, NAMED))) {
+    const text = fitter.fit(graph.name(node), NAME_WIDTH * unit, font);
+    const half = context.measureText(text).width / 2;
+    const { x0, x1, y0, y1 } = graph.box(node);
+    // What is at the edge of the window keeps its name within it.
+    const x = Math.max(seen.x0 + half + 4 * unit, Math.min(seen.x1 - half - 4 * unit, (x0 + x1) / 2));
+    if (x < x0 - half || x > x1 + half) continue;
+    const at = (y: number): Box => ({ x0: x - half, x1: x + half, y0: y - 7 * unit, y1: y + 7 * unit });
+    const places = [y1 + 14 * unit, y0 - 14 * unit, y1 + 30 * unit, y0 - 30 * unit].filter((y) =>
+      taken.every(isApart(at(y))),
+    );
+    const y = places.find((y) => plane.nodesIn(at(y)).length === 0) ?? places[0];
+    if (y === undefined) continue;
+    taken.push(at(y));
+    context.strokeText(text, x, y);
+    context.fillText(text, x, y);
+  }
+}
+
 /** What is selected and what the keyboard is at. */
-function paintMarks(context: Context, scene: Scene, camera: Camera): void {
+function paintMarks(context: Context, scene: Scene, camera: Camera, seen: Box): void {
   const { graph, palette, selected, focus } = scene;
   const around = (node: number, by: number) => {
     context.beginPath();
@@ -284,4 +335,5 @@ function paintMarks(context: Context, scene: Scene, camera: Camera): void {
     context.stroke();
     context.setLineDash([]);
   }
+  if (["spot", "mark"].includes(detailAt(camera.k))) paintNames(context, scene, camera, seen);
 }
