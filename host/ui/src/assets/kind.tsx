@@ -12,6 +12,11 @@ const icons: Record<string, typeof Box> = {
   unit_test: FlaskConical,
 };
 
+/** The health of an asset in a word: of a source, a run builds nothing, but looks at it. */
+export function healthWord(type: string, health: string): string {
+  return type === "source" && health === "never" ? "not looked at" : health;
+}
+
 /** A resource type; of a model also how dbt builds it. */
 export function Kind({ type, materialized, bare }: { type: string; materialized?: string | null; bare?: boolean }) {
   const Icon = icons[type] ?? Box;

@@ -9,7 +9,7 @@ import { State } from "../parts/state";
 import { Time } from "../parts/time";
 import { Cause } from "../runs/cause";
 import type { Detail } from "./detail";
-import { Kind } from "./kind";
+import { healthWord, Kind } from "./kind";
 import { Code, Linked } from "./text";
 import { count, limitWords, linkOf, spanWords, thresholdWords } from "./words";
 
@@ -279,7 +279,7 @@ export function Neighbours(props: {
                 <Linked text={one.name} href={one.url && linkOf(one.url) ? one.url : one.name} />
               )}
             </span>
-            {one.health && <State state={one.health} title={one.state ?? undefined} />}
+            {one.health && <State state={healthWord(one.resource_type, one.health)} title={one.state ?? undefined} />}
           </li>
         ))}
         {of.length > NAMED && <li class="faint">and {count(of.length - NAMED, "more", "more")}</li>}

@@ -8,7 +8,7 @@ import { State } from "../parts/state";
 import { type Column, Table } from "../parts/table";
 import { Time } from "../parts/time";
 import { type Grouping, type Line, lines, type Order, pick, pickAll, type Row } from "./catalogue";
-import { Kind } from "./kind";
+import { healthWord, Kind } from "./kind";
 
 function Checks({ of }: { of: Row["checks"] }) {
   if (!of.total) return null;
@@ -133,9 +133,12 @@ export function Catalogue({ rows, by, order, picked, setPicked, isOld }: Props) 
     {
       id: "health",
       ...sort("health", "Health"),
-      width: "100px",
+      width: "118px",
       cell: cell((row) => (
-        <State state={row.health} title={row.state ? `${row.state} in run ${row.run}` : undefined} />
+        <State
+          state={healthWord(row.type, row.health)}
+          title={row.state ? `${row.state} in run ${row.run}` : undefined}
+        />
       )),
     },
     {

@@ -7,7 +7,7 @@ import { filterHref } from "../assets/catalogue";
 import { columnsOf } from "../assets/columns";
 import { useProjects } from "../assets/data";
 import { type Detail, useDetail } from "../assets/detail";
-import { Kind } from "../assets/kind";
+import { healthWord, Kind } from "../assets/kind";
 import { FreshnessBadge, Neighbours, Overview } from "../assets/overview";
 import { Checks, CodeTab, Columns, Definition, History, Looks, Runs } from "../assets/tabs";
 import { Linked } from "../assets/text";
@@ -159,7 +159,14 @@ function Body({ asset }: { asset: Detail }) {
       <Head
         title={asset.key.join("/")}
         crumbs={crumbs}
-        badge={<State state={asset.health} title={asset.state ?? undefined} />}
+        badge={
+          <State
+            state={healthWord(asset.resource_type, asset.health)}
+            title={
+              asset.state ?? (asset.resource_type === "source" ? "dbt looks where freshness rules are" : undefined)
+            }
+          />
+        }
       >
         <Actions asset={asset} />
       </Head>
