@@ -404,7 +404,8 @@ export class LineageCanvas {
     context.fillRect(0, 0, buffer.canvas.width, buffer.canvas.height);
     yield;
     aim(buffer);
-    const scene: Scene = { graph, plane, palette, fitter, shown, selected, focus, lit };
+    const view = seen(camera, this.width, this.height);
+    const scene: Scene = { graph, plane, palette, fitter, shown, selected, focus, view, lit };
     yield* paint(context, scene, camera, box);
   }
 
@@ -415,13 +416,13 @@ export class LineageCanvas {
     const { x0, y0, x1, y1 } = front.box;
     const isSeen = ({ x0: a, y0: b, x1: c, y1: d }: Box) => a < x1 && c > x0 && b < y1 && d > y0;
     aim(front);
-    const scene: Scene = { graph, plane, palette, fitter, shown, selected, focus, lit: undefined };
+    const view = seen(front.camera, this.width, this.height);
+    const scene: Scene = { graph, plane, palette, fitter, shown, selected, focus, view, lit: undefined };
     const drawing = repaint(
       front.context,
       scene,
       front.camera,
       nodes.filter((node) => isSeen(graph.box(node))),
-      front.box,
     );
     while (!drawing.next().done);
     this.isMoved = true;

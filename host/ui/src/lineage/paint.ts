@@ -17,6 +17,8 @@ export type Scene = {
   fitter: Fitter;
   selected: ReadonlySet<number>;
   focus: number | undefined;
+  /** The part of the plane that the window shows. */
+  view: Box;
   /** Where these are, all others fade. */
   lit: ReadonlySet<number> | undefined;
 };
@@ -70,7 +72,7 @@ export function* paint(context: Context, scene: Scene, camera: Camera, box: Box)
       detail,
     );
   }
-  paintMarks(context, scene, camera, box);
+  paintMarks(context, scene, camera);
 }
 
 function* paintEdges(context: Context, scene: Scene, camera: Camera, edges: number[], isLit: boolean): Generator<void> {
@@ -144,9 +146,9 @@ function* paintNodes(context: Context, scene: Scene, camera: Camera, nodes: numb
 }
 
 /** Draws some nodes anew over what they were: their cards are opaque. */
-export function* repaint(context: Context, scene: Scene, camera: Camera, nodes: number[], box: Box): Generator<void> {
+export function* repaint(context: Context, scene: Scene, camera: Camera, nodes: number[]): Generator<void> {
   yield* paintNodes(context, scene, camera, nodes, detailAt(camera.k));
-  paintMarks(context, scene, camera, box);
+  paintMarks(context, scene, camera);
 }
 
 /** Nodes as spots: what failed is full, what warns is half full, what runs is a ring, what went well is light. */
@@ -279,8 +281,8 @@ const NAME_WIDTH = 130;
  * Where cards are too small for names, as on a phone: the names of what is selected or looked at and of what is next to it, each
  * below or above its card, where there is room.
  */
-function paintNames(context: Context, scene: Scene, camera: Camera, seen: Box): void {
-  const { graph, plane, palette, fitter, selected, focus } = scene;
+function paintNames(context: Context, scene: Scene, camera: Camera): void {
+  const { graph, plane, palette, fitter, selected, focus, view } = scene;
   const own = [...(focus !== undefined && focus < graph.count ? [focus] : []), ...selected].slice(0, NAMED);
   const next = own.flatMap((node) => [...(graph.up[node] ?? []), ...(graph.down[node] ?? [])]);
   const unit = 1 / camera.k;
@@ -298,7 +300,7 @@ function paintNames(context: Context, scene: Scene, camera: Camera, seen: Box): 
     const half = context.measureText(text).width / 2;
     const { x0, x1, y0, y1 } = graph.box(node);
     // What is at the edge of the window keeps its name within it.
-    const x = Math.max(seen.x0 + half + 4 * unit, Math.min(seen.x1 - half - 4 * unit, (x0 + x1) / 2));
+    const x = Math.max(view.x0 + half + 4 * unit, Math.min(view.x1 - half - 4 * unit, (x0 + x1) / 2));
     if (x < x0 - half || x > x1 + half) continue;
     const at = (y: number): Box => ({ x0: x - half, x1: x + half, y0: y - 7 * unit, y1: y + 7 * unit });
     const places = [y1 + 14 * unit, y0 - 14 * unit, y1 + 30 * unit, y0 - 30 * unit].filter((y) =>
@@ -313,7 +315,7 @@ function paintNames(context: Context, scene: Scene, camera: Camera, seen: Box): 
 }
 
 /** What is selected and what the keyboard is at. */
-function paintMarks(context: Context, scene: Scene, camera: Camera, seen: Box): void {
+function paintMarks(context: Context, scene: Scene, camera: Camera): void {
   const { graph, palette, selected, focus } = scene;
   const around = (node: number, by: number) => {
     context.beginPath();
@@ -335,5 +337,5 @@ function paintMarks(context: Context, scene: Scene, camera: Camera, seen: Box): 
     context.stroke();
     context.setLineDash([]);
   }
-  if (["spot", "mark"].includes(detailAt(camera.k))) paintNames(context, scene, camera, seen);
+  if (["spot", "mark"].includes(detailAt(camera.k))) paintNames(context, scene, camera);
 }
