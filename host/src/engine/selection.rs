@@ -40,7 +40,7 @@ pub fn around(project: &Project, unique_ids: &[String], scope: Scope) -> Result<
     };
     let mut selectors = Vec::with_capacity(unique_ids.len());
     for id in unique_ids {
-        let selector = plain(project, known(project, id)?);
+        let selector = plain(project, asset_of(project, id)?);
         let selector = selector.or_else(|| exact_selectors(project, [id.as_str()]).into_iter().next());
         match selector {
             Some(selector) if !selector.contains(',') => selectors.push(format!("{before}{selector}{after}")),
@@ -74,7 +74,7 @@ pub fn among(
 ) -> Result<BTreeSet<String>, Refusal> {
     let mut meant = BTreeSet::new();
     for id in unique_ids {
-        known(project, id)?;
+        asset_of(project, id)?;
         meant.insert(id.clone());
         if matches!(scope, Scope::Upstream | Scope::Both) {
             meant.extend(project.reach(id, true, None));
@@ -90,7 +90,7 @@ pub fn among(
     Ok(ids)
 }
 
-fn known<'p>(project: &'p Project, id: &str) -> Result<&'p Asset, Refusal> {
+fn asset_of<'p>(project: &'p Project, id: &str) -> Result<&'p Asset, Refusal> {
     project.asset(id).ok_or_else(|| {
         Refusal::new(format!("project `{}` has no asset with the unique id `{id}`", project.name))
     })
@@ -305,6 +305,8 @@ mod tests {
             original_file_path: "models/checks.yml".to_owned(),
             upstream: assets.clone(),
             assets,
+            column: None,
+            column_of: 0,
             dbt_tags: Vec::new(),
             meta: String::new(),
         }

@@ -196,7 +196,6 @@ function Found(props: { search: SearchOf; line: string; only: boolean; level: st
     const next = at < 0 ? (by > 0 ? 0 : places.length - 1) : (at + by + places.length) % places.length;
     setParams({ line: places[next] ?? "" });
   };
-  const isNone = matches?.done && places.length === 0;
   return (
     <div class="row">
       {error !== undefined && (
