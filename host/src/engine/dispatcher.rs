@@ -381,8 +381,8 @@ impl Dispatcher {
         };
         let names = self.under_way.get(&id).and_then(|u| u.opened.as_deref()).map(Names::of);
         let names = names.map(|names| Update::Names { names: Arc::new(names) });
-        let said = self.under_way.get(&id).filter(|u| u.opened.is_none()).and_then(|u| u.notice.clone());
-        let waits = said
+        let waits = self
+            .opening(id)
             .or_else(|| self.waits_for(id))
             .or_else(|| self.waits_for_retry(&run))
             .map(|text| Update::Notice { text });
@@ -391,6 +391,11 @@ impl Dispatcher {
             self.listeners.entry(id).or_default().push(updates);
         }
         Ok(())
+    }
+
+    /// What is being done to open the project of a run whose turn has come.
+    fn opening(&self, id: RunId) -> Option<String> {
+        self.under_way.get(&id).filter(|run| run.opened.is_none())?.notice.clone()
     }
 
     /// Commits events of a run and tells whoever listens.

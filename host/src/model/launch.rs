@@ -111,3 +111,70 @@ pub struct Selection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_of: Option<RunId>,
 }
+
+/// So many assets are named in the title of a selection.
+const NAMED: usize = 3;
+
+impl Selection {
+    /// What it is called in listings: dbt's command, and what was chosen as it was chosen, since the selectors that it comes to
+    /// are for dbt.
+    pub fn title(&self) -> String {
+        let mut words = vec![self.command.as_str().to_owned()];
+        let (above, below) = match self.scope {
+            Scope::This => ("", ""),
+            Scope::Upstream => ("+", ""),
+            Scope::Downstream => ("", "+"),
+            Scope::Both => ("+", "+"),
+        };
+        // `model.shop.orders` and `source.shop.raw.orders`: names have no dots of their own.
+        let named = |id: &String| {
+            let name = id.splitn(3, '.').nth(2).unwrap_or(id);
+            format!("{above}{name}{below}")
+        };
+        words.extend(self.assets.iter().take(NAMED).map(named));
+        if self.assets.len() > NAMED {
+            words.push(format!("and {} more", self.assets.len() - NAMED));
+        }
+        if self.failed {
+            words.push(if self.assets.is_empty() { "what failed" } else { "(what failed)" }.to_owned());
+        }
+        if let Some(run) = self.failed_of {
+            words.push(format!("what is left of run {run}"));
+        }
+        let flags = [("--select", &self.select), ("--exclude", &self.exclude)];
+        for (flag, selectors) in flags.into_iter().filter(|(_, selectors)| !selectors.is_empty()) {
+            words.extend([flag.to_owned(), super::shell_words(selectors)]);
+        }
+        words.join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selection_is_called_by_what_was_chosen() {
+        let assets = |names: &[&str]| names.iter().map(|name| format!("model.shop.{name}")).collect();
+        let one = Selection { assets: assets(&["orders"]), scope: Scope::Downstream, ..Selection::default() };
+        assert_eq!(one.title(), "build orders+");
+        let many = Selection {
+            command: NodeCommand::Run,
+            assets: assets(&["a", "b", "c", "d", "e"]),
+            scope: Scope::Both,
+            failed: true,
+            ..Selection::default()
+        };
+        assert_eq!(many.title(), "run +a+ +b+ +c+ and 2 more (what failed)");
+        let words = Selection {
+            select: vec!["tag:hourly".to_owned(), "key:shop/orders+".to_owned()],
+            exclude: vec!["my model".to_owned()],
+            ..Selection::default()
+        };
+        assert_eq!(words.title(), "build --select tag:hourly key:shop/orders+ --exclude 'my model'");
+        let failed = Selection { failed: true, ..Selection::default() };
+        assert_eq!(failed.title(), "build what failed");
+        let left = Selection { failed_of: Some(RunId(8)), ..Selection::default() };
+        assert_eq!(left.title(), "build what is left of run 8");
+    }
+}

@@ -388,14 +388,12 @@ impl Run {
         }
     }
 
-    /// The name for listings: the job, or what was materialized.
+    /// The name for listings: the job, or what was materialized. Of a run that an older version accepted only its steps are
+    /// known.
     pub fn title(&self) -> String {
-        match &self.request.job {
-            Some(job) => job.clone(),
-            None => {
-                self.request.steps.iter().map(|s| super::shell_words(&s.args)).collect::<Vec<_>>().join("; ")
-            }
-        }
+        let RunRequest { job, selection, steps, .. } = &self.request;
+        let steps = || steps.iter().map(|step| super::shell_words(&step.args)).collect::<Vec<_>>().join("; ");
+        job.clone().or_else(|| selection.as_ref().map(Selection::title)).unwrap_or_else(steps)
     }
 }
 

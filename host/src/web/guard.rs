@@ -15,6 +15,7 @@ use std::{fmt, net::SocketAddr, sync::atomic::AtomicBool, time::Duration};
 
 use axum::{
     Router,
+    body::{Body, to_bytes},
     extract::{DefaultBodyLimit, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
@@ -121,15 +122,35 @@ pub fn around(app: Router<Web>, web: Web, access: Access) -> Router<Web> {
     let longest = if access == Access::Socket { LONGEST_ON_SOCKET } else { LONGEST };
     app.layer(DefaultBodyLimit::max(longest))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(move |request, next| hear_out(request, next, longest)))
         .layer(middleware::from_fn_with_state(Guard { web, access }, check))
+}
+
+/// Takes in what a request that may come in has to say, whoever needs it: an answer that is there before the end of a body closes
+/// the connection, on which the next request may be under way already.
+async fn hear_out(request: Request, next: Next, longest: usize) -> Response {
+    let (head, body) = request.into_parts();
+    match tokio::time::timeout(extract::BODY_WITHIN, to_bytes(body, longest)).await {
+        Ok(Ok(body)) => next.run(Request::from_parts(head, Body::from(body))).await,
+        Ok(Err(_)) => extract::too_large().into_response(),
+        Err(_) => extract::too_slow().into_response(),
+    }
 }
 
 async fn check(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
     let is_api = is_api(request.uri().path());
+    let says_more = !matches!(*request.method(), Method::GET | Method::HEAD);
+    // Nobody hears out who is turned away.
+    let turned_away = |mut response: Response| {
+        if says_more {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    };
     let mut response = match guard.admit(&mut request) {
-        Err(problem) => problem.into_response(),
+        Err(problem) => turned_away(problem.into_response()),
         Ok(needed) => match guard.identify(&mut request, needed).await {
-            Err(refused) => refused,
+            Err(refused) => turned_away(refused),
             Ok(()) if guard.access == Access::Socket => next.run(request).await,
             Ok(()) => match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
                 Ok(response) => response,

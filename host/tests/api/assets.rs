@@ -209,6 +209,9 @@ fn assets_are_listed_and_shown_with_what_runs_made_of_them() {
     assert!(text(&api.get("/projects")[0]["problem"]).contains("nowhere"));
     assert_eq!(api.get("/projects/tiny")["read"]["assets"], 5);
     assert_eq!(api.all("/assets", 50).len(), 5);
+    let (status, plan) = api.ask("POST", "/plan", Some(json!({ "job": "build" })));
+    assert_eq!(status, 200, "{plan}");
+    assert!(text(&plan["warnings"][0]).contains("nowhere"), "{plan}");
 }
 
 #[test]

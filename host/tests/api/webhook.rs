@@ -100,10 +100,6 @@ fn github_starts_it_too_and_once() {
         send(&house, PATH, &[("X-Hub-Signature-256", &ping), ("X-GitHub-Event", "ping")], "{}").is(202);
     assert_eq!(ping.json()["run"], serde_json::Value::Null);
     send(&house, PATH, &[("X-Hub-Signature-256", &signature)], "{\"action\": \"other\"}").refused_as(401);
-    // The same signature, written in capitals, is the same.
-    let capitals = format!("sha256={}", signature["sha256=".len()..].to_ascii_uppercase());
-    let other = [("X-Hub-Signature-256", &*capitals), ("X-GitHub-Delivery", "another")];
-    send(&house, PATH, &other, body).refused_as(401);
 }
 
 #[test]

@@ -147,7 +147,7 @@ impl Dispatcher {
         let waits = |id: &RunId| {
             let waits = match self.store.running_run(*id) {
                 Some(run) => self.waits_for_retry(run),
-                None => self.waits_for(*id),
+                None => self.opening(*id).or_else(|| self.waits_for(*id)),
             };
             Some((*id, waits?))
         };

@@ -17,7 +17,7 @@ use crate::{
         Preview, Refusal, Taken,
         launch::{LaunchError, Sources, Wanted, What, again, resolve},
     },
-    model::{Launch, NodeCommand, Parameters, RunId, RunRequest, Scope, Selection},
+    model::{Launch, NodeCommand, Parameters, RunId, RunRequest, Scope, Selection, first_line},
     project::{self, Call, Opened},
     web::{
         Problem,
@@ -267,7 +267,17 @@ async fn plan(
         let request = request(web, body, &caller, String::new())?;
         let config = web.front().configuration().current();
         let open = |project: &config::Project| open(web, project);
-        Ok(crate::engine::preview(&config, &request, &open, reader)?)
+        let mut preview = crate::engine::preview(&config, &request, &open, reader)?;
+        // It is that of the project as it was read last; a run reads it anew.
+        let projects = web.front().status()?.projects;
+        let project = projects.into_iter().find(|project| project.name == preview.project);
+        if let Some(problem) = project.and_then(|project| project.problem) {
+            let what = first_line(&problem);
+            preview
+                .warnings
+                .insert(0, format!("the project cannot be read as it is, so a run would be refused: {what}"));
+        }
+        Ok(preview)
     });
     Ok(Json(preview.await?))
 }

@@ -141,8 +141,8 @@ function Why({ run }: { run: RunDetail }) {
     <>
       {run.state === "queued" && (
         <Notice tone="run">
-          <strong>Waits {run.waits_for ? "" : "for its turn"}</strong>
-          {run.waits_for && <span class="name">{run.waits_for}</span>}
+          <strong>Queued</strong>
+          <span class="name">{run.waits_for ?? "waiting for its turn"}</span>
         </Notice>
       )}
       {waiting && (
