@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Attempt, NodeResult, NodeState, Project};
+use crate::model::{Attempt, NodeResult, NodeState, Project, ResourceType};
 
 /// Says for each node that was skipped because of which other one. Results come in dbt's order: a parent's before its
 /// children's.
@@ -28,8 +28,15 @@ pub(super) fn name_causes<'a>(
     }
 }
 
-/// The first failure on the way up from a node: of an asset above it, or of a check of one.
+/// The first failure on the way up from a node: of its own unit tests, which dbt makes before it, of an asset above it, or of a
+/// check of one.
 fn nearest(project: &Project, skipped: &str, cause: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let is_unit_test =
+        |id: &str| project.check(id).is_some_and(|check| check.resource_type == ResourceType::UnitTest);
+    let own = project.asset(skipped).map(|asset| asset.checks.as_slice()).unwrap_or_default();
+    if let Some(cause) = own.iter().filter(|check| is_unit_test(check)).find_map(|check| cause(check)) {
+        return Some(cause);
+    }
     let mut seen = BTreeSet::from([skipped.to_owned()]);
     let mut front = parents(project, skipped);
     while !front.is_empty() {

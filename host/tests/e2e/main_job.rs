@@ -107,6 +107,23 @@ fn a_failing_model_is_seen_at_once_and_explained_afterwards() {
 }
 
 #[test]
+fn what_its_own_unit_test_keeps_from_being_built_says_so() {
+    let shop =
+        Sandbox::models(&[("first", "select 1 as id"), ("second", "select id from {{ ref('first') }}")]);
+    let test = "unit_tests:\n  - name: twice\n    model: second\n    given:\n      - input: ref('first')\n        rows: [{id: 1}]\n    \
+                expect:\n      rows: [{id: 2}]\n";
+    shop.write("models/unit.yml", test);
+    shop.run(&["run", "build"]).code(1);
+    let run = shop.show(1);
+    let nodes = run["nodes"][0]["nodes"].as_array().unwrap();
+    let second = nodes.iter().find(|node| node["unique_id"] == "model.tiny.second").unwrap();
+    assert_eq!(
+        (&second["state"], &second["skipped_because_of"]),
+        (&"skipped".into(), &"unit_test.tiny.second.twice".into())
+    );
+}
+
+#[test]
 fn ephemeral_models_are_bridged_and_never_assets() {
     let shop = Sandbox::models(&[
         ("first", "select 1 as id"),
