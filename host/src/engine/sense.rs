@@ -5,7 +5,7 @@ use std::{
     fs::Metadata,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use super::WriteLocks;
@@ -53,9 +53,10 @@ impl Stamp {
 /// What profiles say about the files that dbt writes to; read again only where they have changed.
 #[derive(Default)]
 pub(super) struct Profiles {
-    known: Mutex<BTreeMap<String, Known>>,
+    known: Mutex<BTreeMap<String, Arc<Known>>>,
 }
 
+#[derive(PartialEq)]
 struct Known {
     stamps: Vec<(PathBuf, Stamp)>,
     files: Result<BTreeSet<PathBuf>, String>,
@@ -106,7 +107,7 @@ impl Profiles {
         key: String,
         call: impl FnOnce() -> Result<dbt::Invocation, String>,
     ) -> Result<BTreeSet<PathBuf>, String> {
-        let fresh = |known: &&Known| known.stamps.iter().all(|(file, at)| Stamp::of(file) == *at);
+        let fresh = |known: &&Arc<Known>| known.stamps.iter().all(|(file, at)| Stamp::of(file) == *at);
         if let Some(known) = self.known().get(&key).filter(fresh) {
             return known.files.clone();
         }
@@ -118,11 +119,14 @@ impl Profiles {
         if known.len() >= MOST_CALLS {
             known.clear();
         }
-        known.insert(key, Known { stamps, files: files.clone() });
+        // Jobs by the thousand mostly write to one file, of which one profile tells.
+        let found = Known { stamps, files: files.clone() };
+        let shared = known.values().next().filter(|other| ***other == found).cloned();
+        known.insert(key, shared.unwrap_or_else(|| Arc::new(found)));
         files
     }
 
-    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Known>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
