@@ -38,13 +38,13 @@ test("what failed comes with all that it held up, also through what was skipped"
   expect(failed?.held.map((node) => node.unique_id)).toEqual(["b", "c"]);
 });
 
-test("a model that was skipped because of its own unit test is held up by it", () => {
+test("what was skipped without a cause that anyone knows is told apart", () => {
   const skipped = (id: string, cause: string | null) =>
     aNode({ unique_id: id, state: "skipped", skipped_because_of: cause });
   const unit = "unit_test.shop.orders.adds_up";
   const last = [
     aNode({ unique_id: unit, resource_type: "unit_test", state: "error" }),
-    skipped("model.shop.orders", null),
+    skipped("model.shop.orders", unit),
     skipped("model.shop.customers", unit),
     skipped("model.shop.orders_daily", null),
   ];

@@ -53,21 +53,6 @@ export function isCritical(node: NodeRow): boolean {
   return Boolean(node.critical) && hasRun(node.state);
 }
 
-/**
- * Because of which node a node was skipped. dbt says nothing about a model that was skipped because of a unit test of its own;
- * the id of a unit test says of which model it is.
- */
-function causeOf(node: NodeRow, failed: NodeRow[]): string | undefined {
-  if (node.skipped_because_of) return node.skipped_because_of;
-  if (node.state !== "skipped" || node.resource_type !== "model") return undefined;
-  const [, project, model] = node.unique_id.split(".");
-  const isOfIt = (other: NodeRow) => {
-    const [kind, ...id] = other.unique_id.split(".");
-    return kind === "unit_test" && other.step === node.step && id[0] === project && id[1] === model;
-  };
-  return failed.find(isOfIt)?.unique_id;
-}
-
 /** A node that failed, and those that were skipped because of it. */
 export type Failed = { node: NodeRow; held: NodeRow[] };
 
@@ -76,7 +61,7 @@ export function failedOf(last: NodeRow[]): Failed[] {
   const held = new Map<string, NodeRow[]>();
   const failed = last.filter((node) => isFailure(node.state));
   for (const node of last) {
-    const cause = causeOf(node, failed);
+    const cause = node.skipped_because_of;
     if (!cause) continue;
     const key = `${node.step}.${cause}`;
     held.set(key, [...(held.get(key) ?? []), node]);
